@@ -1,0 +1,40 @@
+package v1
+
+// The condition types of a RedisCluster.
+const (
+	// ConditionReady is True when every slot is served, every shard has its replicas in sync and every wanted pod is ready.
+	ConditionReady = "Ready"
+	// ConditionProgressing is True while the operator changes something; its reason and message are those of the decision.
+	ConditionProgressing = "Progressing"
+	// ConditionDegraded is True when something needs attention that the operator cannot mend, or has not yet.
+	ConditionDegraded = "Degraded"
+)
+
+// Reasons of the conditions Ready and Degraded that do not come from a decision. The reasons of
+// decisions are in pkg/cluster/plan; docs/status-conditions.md lists all of them.
+const (
+	// ReasonHealthy says that nothing is wrong.
+	ReasonHealthy = "Healthy"
+	// ReasonSlotsUncovered says that some slots have no owner.
+	ReasonSlotsUncovered = "SlotsUncovered"
+	// ReasonReplicasMissing says that a master has fewer synced replicas than wanted.
+	ReasonReplicasMissing = "ReplicasMissing"
+	// ReasonPodsNotReady says that a wanted pod is missing or not ready.
+	ReasonPodsNotReady = "PodsNotReady"
+	// ReasonNodesUnreachable says that a running node could not be asked.
+	ReasonNodesUnreachable = "NodesUnreachable"
+	// ReasonPodFailing says that a pod cannot be scheduled, pulled, started or given its volume.
+	ReasonPodFailing = "PodFailing"
+	// ReasonNameConflict says that an object of somebody else has a name that this cluster needs.
+	ReasonNameConflict = "NameConflict"
+	// ReasonVolumeConflict says that a volume claim holds the data of another RedisCluster.
+	ReasonVolumeConflict = "VolumeConflict"
+	// ReasonSecretNotFound says that the Secret named by spec.auth.secretName, or its key, is missing.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonInvalidSpec says that an object made from the spec was refused by the API server.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonReconcileError says that the last step or look ended in an error.
+	ReasonReconcileError = "ReconcileError"
+	// ReasonNotImplemented says that the spec asks for what this release cannot do yet.
+	ReasonNotImplemented = "NotImplemented"
+)

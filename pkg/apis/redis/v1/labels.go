@@ -1,0 +1,27 @@
+package v1
+
+// Labels and annotations that the operator sets.
+const (
+	// LabelCluster names the RedisCluster an object belongs to.
+	LabelCluster = "redisoperator.io/cluster"
+	// LabelClusterUID is the UID of that RedisCluster: a namesake made later has another.
+	LabelClusterUID = "redisoperator.io/cluster-uid"
+	// LabelOrdinal is the number in a pod's name.
+	LabelOrdinal = "redisoperator.io/ordinal"
+	// LabelManagedBy and ManagedBy mark what the operator's informers watch.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of LabelManagedBy.
+	ManagedBy = "redis-operator"
+	// AnnotationTemplateHash is the hash of what a pod was made from. A pod with another hash is out of date.
+	AnnotationTemplateHash = "redisoperator.io/template-hash"
+)
+
+// The container that carries the user's Redis, in spec.podTemplate and in the pod.
+const ContainerRedis = "redis"
+
+// DefaultStorageRetention and the defaults below are those of the CRD's schema, for objects that did not pass through it.
+const (
+	DefaultNumberOfMaster    int32 = 3
+	DefaultReplicationFactor int32 = 1
+	DefaultMaxmemoryPercent  int32 = 75
+)

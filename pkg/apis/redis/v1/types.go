@@ -1,0 +1,231 @@
+package v1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// RedisCluster is one Redis Cluster: a number of masters, each with replicas, and the pods they run in.
+//
+// +genclient
+// +genclient:method=GetScale,verb=get,subresource=scale,result=k8s.io/api/autoscaling/v1.Scale
+// +genclient:method=UpdateScale,verb=update,subresource=scale,input=k8s.io/api/autoscaling/v1.Scale,result=k8s.io/api/autoscaling/v1.Scale
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:path=redisclusters,shortName=rdc,categories=all;redis,scope=Namespaced
+// +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.numberOfMaster,statuspath=.status.numberOfMaster,selectorpath=.status.selector
+// +kubebuilder:printcolumn:name="Masters",type=integer,JSONPath=`.status.numberOfMaster`,description="masters that own slots"
+// +kubebuilder:printcolumn:name="Replication",type=string,JSONPath=`.status.replication`,description="fewest and most replicas of a master"
+// +kubebuilder:printcolumn:name="Pods",type=string,JSONPath=`.status.podsSummary`,description="pods that are ready, of those wanted"
+// +kubebuilder:printcolumn:name="Placement",type=string,JSONPath=`.status.nodesPlacement`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Progressing")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 43",message="metadata.name must be at most 43 characters: names of pods and Secrets are made from it"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS label that starts with a letter: a Service is named after it"
+type RedisCluster struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is what the user wants.
+	// +required
+	Spec RedisClusterSpec `json:"spec"`
+
+	// Status is what the operator saw at its last look, and what it is doing about it.
+	// +optional
+	Status RedisClusterStatus `json:"status,omitempty"`
+}
+
+// RedisClusterList is a list of RedisClusters.
+//
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+// +kubebuilder:object:root=true
+type RedisClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []RedisCluster `json:"items"`
+}
+
+// RedisClusterSpec is the wanted state of a RedisCluster.
+//
+// +kubebuilder:validation:XValidation:rule="self.numberOfMaster * (1 + self.replicationFactor) <= 1000",message="spec.numberOfMaster * (1 + spec.replicationFactor) must be at most 1000: the Redis Cluster bus is made for that many nodes"
+type RedisClusterSpec struct {
+	// NumberOfMaster is the number of masters, which share the 16384 slots. Redis needs three to
+	// agree on a failover. This is the field that `kubectl scale` changes.
+	// +optional
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=3
+	// +kubebuilder:validation:Maximum=1000
+	NumberOfMaster *int32 `json:"numberOfMaster,omitempty"`
+
+	// ReplicationFactor is the number of replicas of each master. With 0 the loss of a pod is the
+	// loss of its slots until the pod is back.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=16
+	ReplicationFactor *int32 `json:"replicationFactor,omitempty"`
+
+	// ServiceName is the name of the headless Service in front of all pods; the cluster's own name when empty.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^([a-z]([-a-z0-9]*[a-z0-9])?)?$`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.serviceName cannot be changed: running nodes find each other by it"
+	ServiceName string `json:"serviceName,omitempty"`
+
+	// PodTemplate is the pod of a node, as in a Deployment. The container named "redis" carries the
+	// unmodified Redis or Valkey image; the operator adds its command, probes and volumes, and the
+	// redisnode sidecar.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="has(self.spec)",message="spec.podTemplate.spec is required"
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || self.spec.containers.exists(c, c.name == 'redis' && has(c.image) && c.image != '')",message="spec.podTemplate.spec.containers must have a container named \"redis\" with an image"
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !self.spec.containers.exists(c, c.name == 'redis' && (has(c.command) || has(c.args)))",message="spec.podTemplate.spec.containers[redis] must not set command or args: the operator starts redis-server; use spec.config for settings"
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !self.spec.containers.exists(c, c.name in ['redisnode', 'install'])",message="spec.podTemplate.spec.containers must not use the reserved names redisnode and install"
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.initContainers) || !self.spec.initContainers.exists(c, c.name in ['redis', 'redisnode', 'install'])",message="spec.podTemplate.spec.initContainers must not use the reserved names redis, redisnode and install"
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.volumes) || !self.spec.volumes.exists(v, v.name in ['data', 'redisnode', 'redisnode-run', 'redisnode-config'])",message="spec.podTemplate.spec.volumes must not use the reserved names data, redisnode, redisnode-run and redisnode-config"
+	PodTemplate corev1.PodTemplateSpec `json:"podTemplate"`
+
+	// AdditionalLabels are put on every object that the operator makes for this cluster.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('redisoperator.io/') && !k.startsWith('app.kubernetes.io/'))",message="spec.additionalLabels must not use the prefixes redisoperator.io/ and app.kubernetes.io/: the operator sets those"
+	AdditionalLabels map[string]string `json:"additionalLabels,omitempty"`
+
+	// Storage says where the nodes keep their data.
+	// +optional
+	// +kubebuilder:default={}
+	Storage StorageSpec `json:"storage,omitempty"`
+
+	// Config are redis.conf directives, one value each, for example `maxmemory-policy: allkeys-lru`.
+	// Directives that the operator needs for itself are refused by name.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=200
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 64 && k.matches('^[a-z][a-z0-9-]*$'))",message="spec.config keys must be redis.conf directives in lower case"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !self[k].contains('\\n') && !self[k].contains('\\r'))",message="spec.config values must be one line"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !(k in ['aclfile', 'acllog-max-len', 'bind', 'bind-source-addr', 'cluster-announce-bus-port', 'cluster-announce-hostname', 'cluster-announce-human-nodename', 'cluster-announce-ip', 'cluster-announce-port', 'cluster-announce-tls-port', 'cluster-config-file', 'cluster-enabled', 'cluster-port', 'daemonize', 'dir', 'enable-debug-command', 'enable-module-command', 'enable-protected-configs', 'include', 'loadmodule', 'logfile', 'masterauth', 'masteruser', 'pidfile', 'port', 'primaryauth', 'primaryuser', 'protected-mode', 'rename-command', 'replica-announce-ip', 'replica-announce-port', 'replicaof', 'requirepass', 'slaveof', 'supervised', 'syslog-enabled', 'tls-cluster', 'tls-port', 'tls-replication', 'unixsocket', 'unixsocketperm', 'user']))",message="spec.config has a directive that the operator sets itself (aclfile, acllog-max-len, bind*, cluster-announce-*, cluster-config-file, cluster-enabled, cluster-port, daemonize, dir, enable-*-command, enable-protected-configs, include, loadmodule, logfile, masterauth, masteruser, pidfile, port, primaryauth, primaryuser, protected-mode, rename-command, replica-announce-*, replicaof, requirepass, slaveof, supervised, syslog-enabled, tls-*, unixsocket*, user): remove it"
+	// +kubebuilder:validation:XValidation:rule="!('save' in self) || self['save'].matches('^(\"\"|[0-9]+ [0-9]+( [0-9]+ [0-9]+)*)?$')",message="spec.config.save must be pairs of seconds and changes, or empty"
+	Config map[string]ConfigValue `json:"config,omitempty"`
+
+	// Memory sets maxmemory from the memory limit of the container redis.
+	// +optional
+	// +kubebuilder:default={}
+	Memory MemorySpec `json:"memory,omitempty"`
+
+	// Placement says how masters and replicas are spread over hosts and zones.
+	// +optional
+	// +kubebuilder:default={}
+	Placement PlacementSpec `json:"placement,omitempty"`
+
+	// Disruption says what protects the cluster from voluntary disruptions.
+	// +optional
+	// +kubebuilder:default={}
+	Disruption DisruptionSpec `json:"disruption,omitempty"`
+
+	// Auth names the password that clients use.
+	// +optional
+	// +kubebuilder:default={}
+	Auth AuthSpec `json:"auth,omitempty"`
+}
+
+// ConfigValue is the value of one redis.conf directive, on one line.
+//
+// +kubebuilder:validation:MaxLength=1024
+type ConfigValue string
+
+// StorageType says whether data outlives a pod.
+//
+// +kubebuilder:validation:Enum=Ephemeral;PersistentVolumeClaim
+type StorageType string
+
+// The kinds of storage.
+const (
+	// StorageEphemeral is an emptyDir: data outlives a container, not a pod.
+	StorageEphemeral StorageType = "Ephemeral"
+	// StoragePersistent is one PersistentVolumeClaim a pod: data and identity outlive the pod.
+	StoragePersistent StorageType = "PersistentVolumeClaim"
+)
+
+// Retention says what becomes of the volumes when the RedisCluster is deleted.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type Retention string
+
+// What becomes of volumes.
+const (
+	// RetentionRetain leaves the PersistentVolumeClaims for the user to delete.
+	RetentionRetain Retention = "Retain"
+	// RetentionDelete deletes the PersistentVolumeClaims with the RedisCluster.
+	RetentionDelete Retention = "Delete"
+)
+
+// StorageSpec says where the nodes keep their data.
+//
+// +kubebuilder:validation:XValidation:rule="self.type == 'PersistentVolumeClaim' || (!has(self.size) && !has(self.storageClassName))",message="spec.storage.size and spec.storage.storageClassName need spec.storage.type PersistentVolumeClaim"
+// +kubebuilder:validation:XValidation:rule="self.type == 'Ephemeral' || has(self.size)",message="spec.storage.size is required with spec.storage.type PersistentVolumeClaim"
+// +kubebuilder:validation:XValidation:rule="self.type == oldSelf.type",message="spec.storage.type cannot be changed"
+// +kubebuilder:validation:XValidation:rule="self.retention == oldSelf.retention",message="spec.storage.retention cannot be changed"
+// +kubebuilder:validation:XValidation:rule="!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) == 0",message="spec.storage.size cannot be changed yet"
+type StorageSpec struct {
+	// Type is Ephemeral (an emptyDir) or PersistentVolumeClaim (one volume a pod).
+	// +optional
+	// +kubebuilder:default=Ephemeral
+	Type StorageType `json:"type,omitempty"`
+
+	// Size of each volume, for example 10Gi.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="spec.storage.size must be greater than 0"
+	Size *resource.Quantity `json:"size,omitempty"`
+
+	// StorageClassName is the class of each volume; the cluster's default class when unset. A change
+	// reaches volumes that are not bound yet.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName *string `json:"storageClassName,omitempty"`
+
+	// Retention says whether volumes are kept or deleted with the RedisCluster.
+	// +optional
+	// +kubebuilder:default=Retain
+	Retention Retention `json:"retention,omitempty"`
+}
+
+// MemorySpec sets maxmemory.
+type MemorySpec struct {
+	// MaxmemoryPercent of the container's memory limit becomes maxmemory, unless spec.config sets
+	// maxmemory or the container has no limit. The rest is head-room for replication buffers and for
+	// copy-on-write while a snapshot is made.
+	// +optional
+	// +kubebuilder:default=75
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=100
+	MaxmemoryPercent *int32 `json:"maxmemoryPercent,omitempty"`
+}
+
+// PlacementSpec says how roles are spread.
+type PlacementSpec struct {
+	// ZoneAware spreads masters over zones, and keeps a replica out of its master's zone where there
+	// is another, by the node label topology.kubernetes.io/zone.
+	// +optional
+	// +kubebuilder:default=true
+	ZoneAware *bool `json:"zoneAware,omitempty"`
+}
+
+// DisruptionSpec says what protects the cluster from voluntary disruptions.
+type DisruptionSpec struct {
+	// PodDisruptionBudget makes a PodDisruptionBudget with maxUnavailable 1 over all pods of the cluster.
+	// +optional
+	// +kubebuilder:default=true
+	PodDisruptionBudget *bool `json:"podDisruptionBudget,omitempty"`
+}
+
+// AuthSpec names the password that clients use.
+type AuthSpec struct {
+	// SecretName is a Secret of the same namespace with the key "password", for the user "default".
+	// When empty the operator makes one, named <cluster>-auth.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.auth.secretName cannot be changed yet: rotation comes with a later release"
+	SecretName string `json:"secretName,omitempty"`
+}

@@ -1,0 +1,77 @@
+package cluster
+
+// View is one observation of a whole cluster: every pod, and what the node in it said. Members are
+// sorted by ordinal, then by pod name.
+type View struct {
+	Members []Member
+	// Hosts are the Kubernetes nodes that pods can run on, sorted by name; empty when they are not known.
+	Hosts []Host
+}
+
+// Host is a Kubernetes node.
+type Host struct {
+	Name string
+	Zone string
+}
+
+// Member is a pod and the Redis node in it.
+type Member struct {
+	Pod Pod
+	// Info is what the node said; nil when it was not asked or did not answer.
+	Info *NodeInfo
+	// Unseen says why Info is nil, for a person: "dial tcp 10.0.0.1:6379: connection refused".
+	Unseen string
+}
+
+// Seen says whether the node answered.
+func (m Member) Seen() bool { return m.Info != nil }
+
+// PodState is how far a pod has come.
+type PodState int
+
+// The states of a pod.
+const (
+	PodPending     PodState = iota // not scheduled, or no container of it has started redis yet
+	PodRunning                     // its redis container has been started at least once
+	PodTerminating                 // asked to stop
+	PodEnded                       // Failed or Succeeded: it will not run again
+)
+
+// Pod is a Kubernetes pod as far as the rules care.
+type Pod struct {
+	Name    string
+	UID     string
+	Ordinal int
+	IP      string
+	Host    string
+	Zone    string
+	State   PodState
+	Ready   bool
+	// Outdated says that it was made from another template than the spec's.
+	Outdated bool
+	// Trouble is the reason and message of what keeps it from starting: "ImagePullBackOff: ...";
+	// "" when there is none.
+	Trouble string
+}
+
+// NodeInfo is what one node said about itself and the cluster.
+type NodeInfo struct {
+	Table        Table
+	StateOK      bool // cluster_state:ok
+	CurrentEpoch uint64
+	Loading      bool
+	// LinkUp says that a replica's link to its primary is up and no full sync is under way. True for a primary.
+	LinkUp     bool
+	ReplOffset int64
+	// Keys is the number of keys in database 0.
+	Keys      int64
+	UsedBytes int64
+	MaxBytes  int64  // maxmemory; 0: no limit
+	Version   string // "redis 7.0.15", "valkey 9.1.2"
+}
+
+// Self is the node's own line of its table. A NodeInfo is only made with one.
+func (i *NodeInfo) Self() Node {
+	self, _ := i.Table.Self()
+	return self
+}

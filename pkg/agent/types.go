@@ -1,0 +1,98 @@
+package agent
+
+// The ports of a pod.
+const (
+	RedisPort = 6379
+	BusPort   = 16379
+	// Port serves the agent's API: HTTPS, mutual TLS.
+	Port = 16380
+	// ProbePort serves the kubelet's probes: HTTP, and nothing but live and ready.
+	ProbePort = 16381
+)
+
+// The users that the agent makes in Redis, besides "default" for clients.
+const (
+	UserOperator    = "operator"
+	UserRedisnode   = "redisnode"
+	UserReplication = "replication"
+)
+
+// Phase is how far a node has come in its pod.
+type Phase string
+
+// The phases of a node.
+const (
+	PhaseGate    Phase = "Gate"    // redis has not been let start; Status.Waiting says why
+	PhaseRunning Phase = "Running" // redis answers
+	PhaseDown    Phase = "Down"    // redis was let start and does not answer
+	PhaseFenced  Phase = "Fenced"  // redis is not let start until it is unfenced
+)
+
+// Status is what an agent says of its node: GET /v1/status.
+type Status struct {
+	ClusterUID string `json:"clusterUID"`
+	PodName    string `json:"podName"`
+	PodUID     string `json:"podUID"`
+	PodIP      string `json:"podIP"`
+	// NodeID is from the running redis, or from nodes.conf while it is not running; "" when there is none yet.
+	NodeID string `json:"nodeID,omitempty"`
+	Phase  Phase  `json:"phase"`
+	// Waiting is what the gate waits for, for a person.
+	Waiting string `json:"waiting,omitempty"`
+	// Stopping is true once the pod is being stopped: it must not be promoted any more.
+	Stopping bool `json:"stopping,omitempty"`
+	// Formed is true when the node knows a node that owns slots: it is part of a cluster.
+	Formed bool `json:"formed,omitempty"`
+	// Role is "primary" or "replica"; "" when redis does not answer.
+	Role string `json:"role,omitempty"`
+	// PrimaryID is the node that a replica follows.
+	PrimaryID string `json:"primaryID,omitempty"`
+	// LinkUp is true when a replica is in sync.
+	LinkUp     bool  `json:"linkUp,omitempty"`
+	ReplOffset int64 `json:"replOffset,omitempty"`
+	// SlotsOwned is the number of slots the node owns.
+	SlotsOwned int `json:"slotsOwned,omitempty"`
+	// DataLost describes the slots that the node came back without data for, if it did; "" otherwise.
+	DataLost string `json:"dataLost,omitempty"`
+	// Version is the version of the agent.
+	Version string `json:"version"`
+}
+
+// PromoteMode is how a replica takes its primary's place. The words are those of CLUSTER FAILOVER.
+type PromoteMode string
+
+// The modes of promotion.
+const (
+	PromoteManual   PromoteMode = "Manual"   // with the primary's consent: nothing is lost
+	PromoteForce    PromoteMode = "Force"    // the primary is gone: by vote
+	PromoteTakeover PromoteMode = "Takeover" // the primary is proven dead: without vote
+)
+
+// Order is what every mutating call carries. An agent refuses one for another cluster or pod, and one
+// of a lower generation than it has seen.
+type Order struct {
+	ClusterUID string `json:"clusterUID"`
+	// PodUID is the pod that is meant: an address may have changed hands.
+	PodUID string `json:"podUID"`
+	// Generation is the fencing token; a peer's order carries the highest that it has seen.
+	Generation int64 `json:"generation"`
+}
+
+// PromoteRequest asks a replica to become the primary of its shard: POST /v1/promote. The call
+// returns when the role has changed, or with an error.
+type PromoteRequest struct {
+	Order
+	Mode PromoteMode `json:"mode"`
+	// PrimaryID is the primary that is to be replaced; a node that follows another refuses.
+	PrimaryID string `json:"primaryID"`
+}
+
+// FenceRequest keeps redis from being started, or lets it start again: POST /v1/fence, POST /v1/unfence.
+type FenceRequest struct {
+	Order
+}
+
+// ErrorReply is the body of every answer that is not 2xx.
+type ErrorReply struct {
+	Error string `json:"error"`
+}

@@ -52,6 +52,8 @@ type RedisClusterList struct {
 // RedisClusterSpec is the wanted state of a RedisCluster.
 //
 // +kubebuilder:validation:XValidation:rule="self.numberOfMaster * (1 + self.replicationFactor) <= 1000",message="spec.numberOfMaster * (1 + spec.replicationFactor) must be at most 1000: the Redis Cluster bus is made for that many nodes"
+// +kubebuilder:validation:XValidation:rule="(has(self.serviceName) ? self.serviceName : '') == (has(oldSelf.serviceName) ? oldSelf.serviceName : '')",message="spec.serviceName cannot be changed: running nodes find each other by it"
+// +kubebuilder:validation:XValidation:rule="(has(self.auth.secretName) ? self.auth.secretName : '') == (has(oldSelf.auth.secretName) ? oldSelf.auth.secretName : '')",message="spec.auth.secretName cannot be changed yet: rotation comes with a later release"
 type RedisClusterSpec struct {
 	// NumberOfMaster is the number of masters, which share the 16384 slots. Redis needs three to
 	// agree on a failover. This is the field that `kubectl scale` changes.
@@ -73,7 +75,6 @@ type RedisClusterSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^([a-z]([-a-z0-9]*[a-z0-9])?)?$`
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.serviceName cannot be changed: running nodes find each other by it"
 	ServiceName string `json:"serviceName,omitempty"`
 
 	// PodTemplate is the pod of a node, as in a Deployment. The container named "redis" carries the
@@ -226,6 +227,5 @@ type AuthSpec struct {
 	// When empty the operator makes one, named <cluster>-auth.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.auth.secretName cannot be changed yet: rotation comes with a later release"
 	SecretName string `json:"secretName,omitempty"`
 }

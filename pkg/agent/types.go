@@ -54,6 +54,8 @@ type Status struct {
 	SlotsOwned int `json:"slotsOwned,omitempty"`
 	// DataLost describes the slots that the node came back without data for, if it did; "" otherwise.
 	DataLost string `json:"dataLost,omitempty"`
+	// Generation is the highest that an order to this agent carried; one of a lower is refused.
+	Generation int64 `json:"generation"`
 	// Version is the version of the agent.
 	Version string `json:"version"`
 }

@@ -1,0 +1,210 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// maxBody bounds every body, in both directions.
+const maxBody = 64 << 10
+
+// The paths of the API.
+const (
+	pathStatus  = "/v1/status"
+	pathPromote = "/v1/promote"
+	pathFence   = "/v1/fence"
+	pathUnfence = "/v1/unfence"
+)
+
+// Client calls the agents of one cluster. Every connection proves in its handshake that the other end
+// belongs to that cluster, so that an address that has changed hands is noticed. How long a call may
+// take is its context's business.
+type Client struct {
+	clusterUID string
+	http       *http.Client
+}
+
+// NewClient makes a client for the agents of the cluster with this UID.
+func NewClient(source Source, clusterUID string, now func() time.Time) *Client {
+	d := dialer{source: source, clusterUID: clusterUID, now: now}
+	return &Client{
+		clusterUID: clusterUID,
+		http: &http.Client{
+			Transport: &http.Transport{
+				DialTLSContext:         d.dial,
+				MaxIdleConnsPerHost:    1,
+				IdleConnTimeout:        30 * time.Second,
+				MaxResponseHeaderBytes: maxBody,
+				// No proxy: the addresses are pods'.
+				Proxy: nil,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return errors.New("an agent does not redirect")
+			},
+		},
+	}
+}
+
+// NewOperatorClient makes a client that shows the operator's certificate, which it makes itself, keeps
+// in memory only, and renews in time.
+func NewOperatorClient(ca CA, clusterUID string, now func() time.Time) (*Client, error) {
+	o := &operatorSource{ca: ca, clusterUID: clusterUID, now: now}
+	if _, err := o.load(); err != nil {
+		return nil, err
+	}
+	return NewClient(o.load, clusterUID, now), nil
+}
+
+type operatorSource struct {
+	ca         CA
+	clusterUID string
+	now        func() time.Time
+
+	mu      sync.Mutex
+	certPEM []byte
+	current Credentials
+}
+
+func (o *operatorSource) load() (Credentials, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.now()
+	if o.certPEM != nil && !NeedsRenewal(o.certPEM, now) {
+		return o.current, nil
+	}
+	certPEM, keyPEM, err := o.ca.IssueOperator(o.clusterUID, now)
+	if err != nil {
+		return Credentials{}, err
+	}
+	current, err := NewCredentials(o.ca.CertPEM, certPEM, keyPEM)
+	if err != nil {
+		return Credentials{}, err
+	}
+	o.certPEM, o.current = certPEM, current
+	return current, nil
+}
+
+// Status asks the agent at this address for its status.
+func (c *Client) Status(ctx context.Context, ip string) (Status, error) {
+	var status Status
+	if err := c.call(ctx, http.MethodGet, ip, pathStatus, nil, &status); err != nil {
+		return Status{}, err
+	}
+	if status.ClusterUID != c.clusterUID {
+		return Status{}, fmt.Errorf("agent %s: status of cluster %q: %w", ip, status.ClusterUID, ErrForeign)
+	}
+	return status, nil
+}
+
+// Promote asks the replica at this address to become primary, and returns when it is.
+func (c *Client) Promote(ctx context.Context, ip string, r PromoteRequest) error {
+	return c.call(ctx, http.MethodPost, ip, pathPromote, r, nil)
+}
+
+// Fence keeps the redis at this address from being started again.
+func (c *Client) Fence(ctx context.Context, ip string, r FenceRequest) error {
+	return c.call(ctx, http.MethodPost, ip, pathFence, r, nil)
+}
+
+// Unfence lifts a fence.
+func (c *Client) Unfence(ctx context.Context, ip string, r FenceRequest) error {
+	return c.call(ctx, http.MethodPost, ip, pathUnfence, r, nil)
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func (c *Client) call(ctx context.Context, method, ip, path string, in, out any) error {
+	err := c.exchange(ctx, method, "https://"+net.JoinHostPort(ip, strconv.Itoa(Port))+path, in, out)
+	if err != nil {
+		return fmt.Errorf("agent %s: %w", ip, foreign(err))
+	}
+	return nil
+}
+
+func (c *Client) exchange(ctx context.Context, method, url string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return err
+	}
+	if len(data) > maxBody {
+		return fmt.Errorf("answer of more than %d bytes: %w", maxBody, ErrForeign)
+	}
+	if resp.StatusCode/100 != 2 {
+		var reply ErrorReply
+		_ = json.Unmarshal(data, &reply) // A body that is not ours leaves the message empty.
+		if reply.Error == "" {
+			reply.Error = resp.Status
+		}
+		return &RefusedError{Code: resp.StatusCode, Message: reply.Error}
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(data, out)
+}
+
+type dialer struct {
+	source     Source
+	clusterUID string
+	now        func() time.Time
+}
+
+func (d dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	credentials, err := d.source()
+	if err != nil {
+		return nil, err
+	}
+	var raw net.Dialer
+	conn, err := raw.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(conn, clientConfig(credentials, d.clusterUID, d.now))
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// foreign marks an error of the handshake that proves that the other end is not one of ours.
+func foreign(err error) error {
+	var unverified *tls.CertificateVerificationError
+	var alert tls.AlertError
+	var notTLS tls.RecordHeaderError
+	if errors.As(err, &unverified) || errors.As(err, &alert) || errors.As(err, &notTLS) {
+		return fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	return err
+}

@@ -1,0 +1,75 @@
+package objects
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	corev1 "k8s.io/api/core/v1"
+
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+)
+
+// podFormat is raised when pods that an older operator made must be replaced. Until then a new operator, which may
+// render a pod differently, restarts nobody's pods.
+const podFormat = 1
+
+// TemplateHash is the hash of what the user wants a pod to be: the pod template, in full, and the type of storage.
+//
+// It is made from the spec and not from the rendered pod, so that neither another redisnode image nor another version
+// of the operator makes pods out of date. What changes in a running cluster without new pods is left out: config,
+// memory, placement, labels, and the size and class of volumes. It is stable: empty and absent mean the same, and
+// quantities are compared by value (1000m is 1).
+func TemplateHash(rc *redisv1.RedisCluster) string {
+	text, err := canonicalJSON(struct {
+		Format  int
+		Storage redisv1.StorageType
+		Pod     corev1.PodTemplateSpec
+	}{podFormat, rc.Spec.Storage.Type, rc.Spec.PodTemplate})
+	if err != nil {
+		return "" // Not reached: a type of the API always has a JSON form.
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Outdated says whether a pod was made from another template than the spec has now.
+func Outdated(pod *corev1.Pod, rc *redisv1.RedisCluster) bool {
+	return pod.Annotations[redisv1.AnnotationTemplateHash] != TemplateHash(rc)
+}
+
+// canonicalJSON is JSON with sorted keys and without null, empty objects and empty lists.
+func canonicalJSON(value any) ([]byte, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	var tree any
+	if err := json.Unmarshal(text, &tree); err != nil {
+		return nil, err
+	}
+	return json.Marshal(prune(tree))
+}
+
+// prune returns the tree without its empty branches; nil when nothing is left.
+func prune(tree any) any {
+	switch t := tree.(type) {
+	case map[string]any:
+		for key, value := range t {
+			if t[key] = prune(value); t[key] == nil {
+				delete(t, key)
+			}
+		}
+		if len(t) == 0 {
+			return nil
+		}
+	case []any:
+		for i := range t {
+			t[i] = prune(t[i])
+		}
+		if len(t) == 0 {
+			return nil
+		}
+	}
+	return tree
+}

@@ -1,0 +1,157 @@
+package redis
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// info is an answer to INFO or CLUSTER INFO: names and values. An engine that leaves a field out gives its
+// zero value, so that a new version does not make nodes unobservable.
+type info map[string]string
+
+func parseInfo(text string) info {
+	fields := info{}
+	for line := range strings.Lines(text) {
+		name, value, found := strings.Cut(strings.TrimSpace(line), ":")
+		if found && !strings.HasPrefix(name, "#") {
+			fields[name] = value
+		}
+	}
+	return fields
+}
+
+func (f info) number(name string) int64 {
+	n, err := strconv.ParseInt(f[name], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (f info) loading() bool { return f["loading"] == "1" || f["async_loading"] == "1" }
+
+func (f info) isReplica() bool { return f["role"] == "slave" }
+
+// linkUp is true for a primary, and for a replica that follows and has the whole dataset.
+func (f info) linkUp() bool {
+	if !f.isReplica() {
+		return true
+	}
+	return f["master_link_status"] == "up" && f["master_sync_in_progress"] != "1" && !f.loading()
+}
+
+// offset is how much of the replication stream the node has.
+func (f info) offset() int64 {
+	if f.isReplica() {
+		return f.number("slave_repl_offset")
+	}
+	return f.number("master_repl_offset")
+}
+
+// keys is the number of keys in this database, from "keys=12,expires=3,avg_ttl=0".
+func (f info) keys(db string) int64 { return parsePairs(f[db]).number("keys") }
+
+// allKeys is the number of keys in all databases: Valkey 9 has more than one in a cluster.
+func (f info) allKeys() int64 {
+	var sum int64
+	for name := range f {
+		if number, isDB := strings.CutPrefix(name, "db"); isDB && isNumber(number) {
+			sum += f.keys(name)
+		}
+	}
+	return sum
+}
+
+// version is the engine and its version. Valkey keeps redis_version, of the last Redis that it is
+// compatible with, for old clients.
+func (f info) version() string {
+	if version := f["valkey_version"]; version != "" {
+		return "valkey " + version
+	}
+	name := f["server_name"]
+	if name == "" {
+		name = "redis"
+	}
+	return name + " " + f["redis_version"]
+}
+
+// replicas are the lines "slave0:ip=10.0.0.2,port=6379,state=online,offset=1234,lag=1".
+func (f info) replicas() []ReplicaInfo {
+	var replicas []ReplicaInfo
+	// Their number is the server's word; where it has gaps, reading goes on to that number.
+	for i := range f.number("connected_slaves") {
+		line, found := f[fmt.Sprintf("slave%d", i)]
+		if !found {
+			continue
+		}
+		pairs := parsePairs(line)
+		replicas = append(replicas, ReplicaInfo{
+			IP:     pairs["ip"],
+			Port:   int(pairs.number("port")),
+			Online: pairs["state"] == "online",
+			Offset: pairs.number("offset"),
+			Lag:    time.Duration(pairs.number("lag")) * time.Second,
+		})
+	}
+	return replicas
+}
+
+// parsePairs reads "a=1,b=2".
+func parsePairs(text string) info {
+	pairs := info{}
+	for pair := range strings.SplitSeq(text, ",") {
+		if name, value, found := strings.Cut(pair, "="); found {
+			pairs[name] = value
+		}
+	}
+	return pairs
+}
+
+func isNumber(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
+// nodeInfo puts the three answers of an observation together.
+func nodeInfo(nodes string, clusterInfo, server info) (*cluster.NodeInfo, error) {
+	table, err := cluster.ParseNodes(nodes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotRedis, err)
+	}
+	if _, ok := table.Self(); !ok {
+		return nil, errorf(ErrNotRedis, "a table without the node's own line")
+	}
+	return &cluster.NodeInfo{
+		Table:        table,
+		StateOK:      clusterInfo["cluster_state"] == "ok",
+		CurrentEpoch: uint64(max(0, clusterInfo.number("cluster_current_epoch"))),
+		Loading:      server.loading(),
+		LinkUp:       server.linkUp(),
+		ReplOffset:   server.offset(),
+		Keys:         server.keys("db0"),
+		UsedBytes:    server.number("used_memory"),
+		MaxBytes:     server.number("maxmemory"),
+		Version:      server.version(),
+	}, nil
+}
+
+// Peer is where another node is to be met.
+type Peer struct {
+	IP      string
+	Port    int
+	BusPort int // 0: the port plus 10000
+}
+
+// String is the address of clients, and the bus port when it is not the usual one.
+func (p Peer) String() string {
+	addr := net.JoinHostPort(p.IP, strconv.Itoa(p.Port))
+	if p.BusPort == 0 {
+		return addr
+	}
+	return addr + "@" + strconv.Itoa(p.BusPort)
+}

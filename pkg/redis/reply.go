@@ -1,0 +1,75 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mediocregopher/radix/v4"
+	"github.com/mediocregopher/radix/v4/resp"
+	"github.com/mediocregopher/radix/v4/resp/resp3"
+)
+
+// command is a command and its arguments.
+type command []string
+
+func (c command) action(into *reply) radix.Action { return radix.Cmd(into, c[0], c[1:]...) }
+
+// reply is the answer to one command. An error of the server is a value in it: radix would report only the
+// first error of a pipeline, and with it the command and its arguments, which may be a password.
+type reply struct {
+	text string
+	list []string
+	err  error // a *ReplyError
+}
+
+// knownPrefixes begin every reply of RESP2, the protocol of a connection that has not sent HELLO.
+const knownPrefixes = "+-:$*"
+
+// UnmarshalRESP reads one reply. It fails when the connection cannot be used any more.
+func (r *reply) UnmarshalRESP(br resp.BufferedReader, o *resp.Opts) error {
+	first, err := br.Peek(1)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(knownPrefixes, string(first)) {
+		return fmt.Errorf("%w: it begins with %q", ErrNotRedis, first)
+	}
+	if resp3.ArrayHeaderPrefix == resp3.Prefix(first[0]) {
+		err = resp3.Unmarshal(br, &r.list, o)
+	} else {
+		err = resp3.Unmarshal(br, &r.text, o)
+	}
+	return r.keep(err)
+}
+
+// keep takes an error that the server answered with into the reply, and gives back every other.
+func (r *reply) keep(err error) error {
+	var (
+		simple resp3.SimpleError
+		blob   resp3.BlobError
+	)
+	switch {
+	case errors.As(err, &simple):
+		r.err = newReplyError(simple.S)
+	case errors.As(err, &blob):
+		r.err = newReplyError(string(blob.B))
+	default:
+		return err
+	}
+	if errors.Is(r.err, errHangsUp) {
+		// The next read would only say EOF, and hide why.
+		return r.err
+	}
+	return nil
+}
+
+// firstError is the error of the first reply that has one.
+func firstError(replies []reply) error {
+	for _, r := range replies {
+		if r.err != nil {
+			return r.err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+	"golang.org/x/sync/errgroup"
+)
+
+// formTimeout is generous, as startTimeout is.
+const formTimeout = 60 * time.Second
+
+// Cluster is servers that form one cluster: first the primaries, then the replicas. Replica i follows
+// primary i modulo the number of primaries.
+type Cluster struct {
+	Servers   []*Server
+	Primaries int
+	Clients   *redis.Clients
+	IDs       []cluster.NodeID // of the servers
+}
+
+// Form starts servers and forms a cluster of them: primaries, and replicas of each. It is ready: every node
+// knows every other, all slots are served, all replicas follow.
+func Form(t testing.TB, primaries, replicas int, opts Options) *Cluster {
+	t.Helper()
+	return Join(t, StartMany(t, primaries*(1+replicas), opts), primaries)
+}
+
+// Join forms a cluster of servers that know no other yet: of the first primaries, and of the rest as replicas.
+func Join(t testing.TB, servers []*Server, primaries int) *Cluster {
+	t.Helper()
+	clients := redis.NewClients(redis.Dialer{TLS: servers[0].ClientTLS()})
+	t.Cleanup(clients.Close)
+	c := &Cluster{Servers: servers, Primaries: primaries, Clients: clients, IDs: make([]cluster.NodeID, len(servers))}
+	ctx, cancel := context.WithTimeout(t.Context(), formTimeout)
+	defer cancel()
+	// In this order: a node that has met another takes no epoch any more.
+	for _, step := range []func(context.Context, int) error{c.prepare, c.meet, c.follow, c.awaitWhole, c.settle} {
+		if err := c.each(ctx, step); err != nil {
+			t.Fatalf("form a cluster: %v\n%s", err, c.Nodes(t.Context()))
+		}
+	}
+	return c
+}
+
+// each does a step on all servers at the same time.
+func (c *Cluster) each(ctx context.Context, step func(context.Context, int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range c.Servers {
+		group.Go(func() error { return step(ctx, i) })
+	}
+	return group.Wait()
+}
+
+// prepare gives the primaries epochs and slots. A low node timeout makes a node that was alone willing to
+// serve after half a second, not five.
+func (c *Cluster) prepare(ctx context.Context, i int) error {
+	ep := c.Servers[i].Endpoint()
+	node, err := c.Clients.Observe(ctx, ep)
+	if err != nil {
+		return err
+	}
+	c.IDs[i] = node.Self().ID
+	if err := c.setTimeout(ctx, i, "500"); err != nil || i >= c.Primaries {
+		return err
+	}
+	first, end := cluster.SlotCount*i/c.Primaries, cluster.SlotCount*(i+1)/c.Primaries
+	slots := cluster.NewSlotSet(cluster.SlotRange{First: cluster.Slot(first), Last: cluster.Slot(end - 1)})
+	return c.Clients.AddSlots(ctx, ep, uint64(i+1), slots) //nolint:gosec // a count of servers
+}
+
+// meet is a full mesh: slots travel only in messages from their owner.
+func (c *Cluster) meet(ctx context.Context, i int) error {
+	peers := make([]redis.Peer, 0, len(c.Servers))
+	for j, s := range c.Servers {
+		if j != i {
+			peers = append(peers, s.Peer())
+		}
+	}
+	return c.Clients.Meet(ctx, c.Servers[i].Endpoint(), peers)
+}
+
+func (c *Cluster) follow(ctx context.Context, i int) error {
+	if i < c.Primaries {
+		return nil
+	}
+	primary := c.IDs[i%c.Primaries]
+	return until(ctx, func() error { return c.Clients.Replicate(ctx, c.Servers[i].Endpoint(), primary) })
+}
+
+func (c *Cluster) awaitWhole(ctx context.Context, i int) error {
+	return until(ctx, func() error {
+		node, err := c.Clients.Observe(ctx, c.Servers[i].Endpoint())
+		if err != nil {
+			return err
+		}
+		return whole(node, len(c.Servers))
+	})
+}
+
+// whole says what is missing.
+func whole(node *cluster.NodeInfo, nodes int) error {
+	self := node.Self()
+	switch {
+	case len(node.Table) != nodes:
+		return fmt.Errorf("%s knows %d nodes of %d", self.ID.Short(), len(node.Table), nodes)
+	case !node.StateOK:
+		return fmt.Errorf("%s: cluster_state is not ok", self.ID.Short())
+	case !node.LinkUp:
+		return fmt.Errorf("%s has no link to its primary", self.ID.Short())
+	}
+	for _, peer := range node.Table {
+		if peer.Flags.Handshake || !peer.Connected {
+			return fmt.Errorf("%s has no link to %s", self.ID.Short(), peer.ID.Short())
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) settle(ctx context.Context, i int) error { return c.setTimeout(ctx, i, "5000") }
+
+func (c *Cluster) setTimeout(ctx context.Context, i int, millis string) error {
+	settings := []redis.Setting{{Name: "cluster-node-timeout", Value: millis}}
+	return c.Clients.ConfigSet(ctx, c.Servers[i].Endpoint(), settings)
+}
+
+// Endpoints are those of all servers.
+func (c *Cluster) Endpoints() []redis.Endpoint {
+	eps := make([]redis.Endpoint, len(c.Servers))
+	for i, s := range c.Servers {
+		eps[i] = s.Endpoint()
+	}
+	return eps
+}
+
+// Nodes is what every server says of the cluster, for the message of a failure.
+func (c *Cluster) Nodes(ctx context.Context) string {
+	text := ""
+	for _, s := range c.Servers {
+		nodes, err := s.Do(ctx, "CLUSTER", "NODES")
+		text += fmt.Sprintf("%s: %v\n%s\n", s.Addr(), err, nodes)
+	}
+	return text
+}
+
+// Eventually tries until it succeeds, and fails the test with the last error when the time is over.
+func Eventually(t testing.TB, within time.Duration, try func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	if err := until(ctx, try); err != nil {
+		t.Fatalf("after %v: %v", within, err)
+	}
+}
+
+// until tries every 10 ms.
+func until(ctx context.Context, try func() error) error {
+	retry := time.NewTicker(10 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-retry.C:
+		}
+	}
+}

@@ -29,7 +29,9 @@ type ObjectControl struct {
 }
 
 // NewObjectControl makes an ObjectControl.
-func NewObjectControl(client kubernetes.Interface) *ObjectControl { return &ObjectControl{client: client} }
+func NewObjectControl(client kubernetes.Interface) *ObjectControl {
+	return &ObjectControl{client: client}
+}
 
 // Ensure makes the object of the cluster what is wanted. When the cache shows that it is, nothing is sent to the API
 // server. Otherwise the live object decides: a missing one is created, one of the cluster's is changed by server-side

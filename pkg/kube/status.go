@@ -18,7 +18,9 @@ type StatusUpdater struct {
 }
 
 // NewStatusUpdater makes a StatusUpdater.
-func NewStatusUpdater(client versioned.Interface) *StatusUpdater { return &StatusUpdater{client: client} }
+func NewStatusUpdater(client versioned.Interface) *StatusUpdater {
+	return &StatusUpdater{client: client}
+}
 
 // Update writes the status when it differs from the one that rc has, and changes nothing of rc. A RedisCluster that is
 // gone needs no status. One that has changed since rc was read is ErrStale: the next look makes another status.

@@ -1,15 +1,115 @@
 package objects
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 )
 
-// NewConfigMap holds redis.conf as far as it is the same for every pod.
+// NewConfigMap holds redis.conf as far as it is the same for every pod: the operator's settings, then the user's. The
+// agent adds the lines of its pod after them, which win.
 func NewConfigMap(rc *redisv1.RedisCluster) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: owned(rc, rc.ConfigMapName()),
-		Data:       map[string]string{KeyRedisConf: ""},
+		Data:       map[string]string{KeyRedisConf: redisConf(rc)},
 	}
+}
+
+// directive is one line of redis.conf. The value is written as it is.
+type directive struct{ name, value string }
+
+// redisConf is the same text for the same spec. A directive that the user sets replaces the operator's and does not
+// follow it, because some, such as save, add up.
+func redisConf(rc *redisv1.RedisCluster) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Made by redis-operator from RedisCluster %s/%s; changes here are undone.\n", rc.Namespace, rc.Name)
+	for _, d := range slices.Concat(clusterDirectives(), memoryDirectives(rc), persistenceDirectives(rc)) {
+		if _, set := rc.Spec.Config[d.name]; !set {
+			fmt.Fprintf(&b, "%s %s\n", d.name, d.value)
+		}
+	}
+	if len(rc.Spec.Config) > 0 {
+		b.WriteString("\n# spec.config\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(rc.Spec.Config)) {
+		fmt.Fprintf(&b, "%s %s\n", name, confValue(string(rc.Spec.Config[name])))
+	}
+	return b.String()
+}
+
+func clusterDirectives() []directive {
+	return []directive{
+		{"cluster-enabled", "yes"},
+		{"cluster-node-timeout", "15000"},
+		// The shards that are whole go on serving when one is not.
+		{"cluster-require-full-coverage", "no"},
+		// Who follows whom is decided by the operator, from where the pods run. Redis does not know that.
+		{"cluster-allow-replica-migration", "no"},
+		// A full synchronisation does not need the disk, and does not wait for more replicas than the one that asks.
+		{"repl-diskless-sync", "yes"},
+		{"repl-diskless-sync-delay", "0"},
+		// A replica that drops 50 GB before it loads them again must answer the cluster bus meanwhile.
+		{"replica-lazy-flush", "yes"},
+		{"enable-protected-configs", "no"},
+		{"enable-debug-command", "no"},
+		{"enable-module-command", "no"},
+	}
+}
+
+const (
+	mebibyte = 1 << 20
+	// The backlog is what a replica may miss without a full synchronisation. It is a share of the memory limit, so that
+	// a small node has room for its data.
+	backlogShare   = 64
+	backlogDefault = 16 * mebibyte
+	backlogMin     = 1 * mebibyte
+	backlogMax     = 256 * mebibyte
+)
+
+func memoryDirectives(rc *redisv1.RedisCluster) []directive {
+	limit := memoryLimit(rc)
+	if limit <= 0 {
+		return []directive{{"repl-backlog-size", fmt.Sprint(backlogDefault)}}
+	}
+	percent := int64(redisv1.DefaultMaxmemoryPercent)
+	if rc.Spec.Memory.MaxmemoryPercent != nil {
+		percent = int64(*rc.Spec.Memory.MaxmemoryPercent)
+	}
+	return []directive{
+		{"repl-backlog-size", fmt.Sprint(min(max(limit/backlogShare, backlogMin), backlogMax))},
+		// Divided first: a limit in exabytes must not overflow.
+		{"maxmemory", fmt.Sprint(limit/100*percent + limit%100*percent/100)},
+	}
+}
+
+// memoryLimit is the memory limit of the container redis in bytes; 0 when it has none.
+func memoryLimit(rc *redisv1.RedisCluster) int64 {
+	for _, c := range rc.Spec.PodTemplate.Spec.Containers {
+		if c.Name == redisv1.ContainerRedis {
+			return c.Resources.Limits.Memory().Value()
+		}
+	}
+	return 0
+}
+
+func persistenceDirectives(rc *redisv1.RedisCluster) []directive {
+	if rc.Spec.Storage.Type != redisv1.StoragePersistent {
+		return []directive{{"save", `""`}, {"appendonly", "no"}}
+	}
+	directives := []directive{
+		{"save", "3600 1 300 100 60 10000"},
+		{"appendonly", "yes"},
+		{"appendfsync", "everysec"},
+	}
+	if appendonly, set := rc.Spec.Config["appendonly"]; !set || strings.EqualFold(string(appendonly), "yes") {
+		// With the append-only file a snapshot at the end is never read, and writing one may take longer than a pod has
+		// for its end.
+		directives = append(directives, directive{"shutdown-on-sigterm", "nosave"})
+	}
+	return directives
 }

@@ -168,6 +168,7 @@ lab_down() {
 # tear_down: also of half a lab. Ends what runs, then takes away what it stood on.
 tear_down() {
   local failed=0
+  mapfile -t LEFTOVERS < <(runtime_leftovers)
   cgroup_thaw_all "$NS"
   cgroup_kill "$NS" || failed=1
   unmount_all
@@ -176,6 +177,7 @@ tear_down() {
   [ ! -e "$RUN/sysctl.saved" ] || sysctl -qp "$RUN/sysctl.saved" 2>/dev/null || true
   find /var/log/containers -type l -lname "$RUN/*" -delete 2>/dev/null || true
   rm -f /var/lib/cni/results/"$NS"-node*
+  [ ${#LEFTOVERS[@]} = 0 ] || rm -rf "${LEFTOVERS[@]}"
   rm -rf "$SOCKETS"
   if lab_mounts | grep -q .; then
     warn "still mounted, so $RUN stays: $(lab_mounts | tr '\n' ' ')"
@@ -183,6 +185,18 @@ tear_down() {
   fi
   rm -rf --one-file-system "$RUN"
   return $failed
+}
+
+# runtime_leftovers: what killed shims and containers leave outside of $RUN: sockets, runc's state, CNI's results.
+runtime_leftovers() {
+  local task id
+  for task in "$RUN"/nodes/*/containerd/state/io.containerd.runtime.v2.task/k8s.io/*; do
+    [ -d "$task" ] || continue
+    id=$(basename "$task")
+    if [ -e "$task/address" ]; then sed 's#^unix://##' "$task/address"; echo; fi
+    echo "/run/containerd/runc/k8s.io/$id"
+    echo "/var/lib/cni/results/cni-loopback-$id-lo"
+  done | grep .
 }
 
 lab_mounts() { awk -v run="$RUN/" 'index($2, run) == 1 {print $2}' /proc/mounts | sort -r; }

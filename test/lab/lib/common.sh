@@ -22,7 +22,7 @@ export DEBIAN_FRONTEND=noninteractive
 # --- addresses (198.18.0.0/15 is reserved for tests of networks: nobody routes it) ---------------------------
 CP_IP=198.18.255.1                                   # control plane, in network namespace $NS
 HOST_IP=198.18.255.254                               # this machine, on the same bridge
-POD_CIDR=198.18.0.0/16                               # nodeN has 198.18.N.0/24
+POD_CIDR=198.18.0.0/17                               # nodeN has 198.18.N.0/24; the plane and this machine are outside of it
 SVC_CIDR=198.19.0.0/16
 SVC_FIRST=198.19.0.1
 DNS_IP=198.19.0.10

@@ -49,10 +49,12 @@ start_apiserver() {
   start kube-apiserver "$NS" "$CONTROL" "$BIN/kube-apiserver" "${flags[@]}"
 }
 
+# At the default client rate its controllers need four seconds to start, one after the other.
 start_controller_manager() {
   start kube-controller-manager "$NS" "$CONTROL" "$BIN/kube-controller-manager" "--kubeconfig=$PKI/kcm.kubeconfig" \
     "--authentication-kubeconfig=$PKI/kcm.kubeconfig" "--authorization-kubeconfig=$PKI/kcm.kubeconfig" \
     --leader-elect=false --use-service-account-credentials --bind-address=127.0.0.1 "--cert-dir=$PKI" \
+    --kube-api-qps=500 --kube-api-burst=1000 \
     --node-monitor-period=1s "--node-monitor-grace-period=$NODE_MONITOR_GRACE" --node-startup-grace-period=30s \
     --node-eviction-rate=10 --secondary-node-eviction-rate=10 --unhealthy-zone-threshold=1 \
     "--service-account-private-key-file=$PKI/sa.key" "--root-ca-file=$PKI/ca.crt" \

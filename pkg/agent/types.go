@@ -43,6 +43,10 @@ type Status struct {
 	Stopping bool `json:"stopping,omitempty"`
 	// Formed is true when the node knows a node that owns slots: it is part of a cluster.
 	Formed bool `json:"formed,omitempty"`
+	// Peers is the number of other nodes that the node knows.
+	Peers int `json:"peers,omitempty"`
+	// HasData is true when the node has keys or, while it does not run, a dataset on disk.
+	HasData bool `json:"hasData,omitempty"`
 	// Role is "primary" or "replica"; "" when redis does not answer.
 	Role string `json:"role,omitempty"`
 	// PrimaryID is the node that a replica follows.
@@ -54,6 +58,8 @@ type Status struct {
 	SlotsOwned int `json:"slotsOwned,omitempty"`
 	// DataLost describes the slots that the node came back without data for, if it did; "" otherwise.
 	DataLost string `json:"dataLost,omitempty"`
+	// Notice is what a person should know of the node's last start, such as a nodes.conf that was corrupt.
+	Notice string `json:"notice,omitempty"`
 	// Generation is the highest that an order to this agent carried; one of a lower is refused.
 	Generation int64 `json:"generation"`
 	// Version is the version of the agent.

@@ -1,0 +1,298 @@
+package redisnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/golang/glog"
+	"k8s.io/utils/clock"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+const (
+	confFile = "redis.conf"
+
+	// askBound is how long the gate looks for the peers of nodes.conf. Who does not answer within it is
+	// heard of when it pings, or is met later.
+	askBound    = 3 * time.Second
+	askInterval = 100 * time.Millisecond
+	askTimeout  = 500 * time.Millisecond
+	// gateInterval is how often the gate looks again at what it waits for.
+	gateInterval = 500 * time.Millisecond
+)
+
+// gate decides when redis may start. It opens once for each start of the container of redis.
+type gate struct {
+	opts  *Options
+	clock clock.Clock
+	state *state
+	peers *peers
+
+	mu       sync.Mutex
+	waiting  string
+	holding  bool      // a start is being held
+	openedAt time.Time // zero: not since this agent started
+	stopping bool
+	notice   string
+}
+
+// saved is what the disk says of a node that does not run.
+type saved struct {
+	table   cluster.Table // nil when there is none
+	hasData bool
+}
+
+// gateState is what the gate tells the rest of the agent.
+type gateState struct {
+	waiting  string
+	holding  bool
+	openedAt time.Time
+	stopping bool
+	notice   string
+}
+
+func (g *gate) read() gateState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return gateState{g.waiting, g.holding, g.openedAt, g.stopping, g.notice}
+}
+
+func (g *gate) set(fn func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	fn()
+}
+
+// wait says what the gate waits for, and logs it when it is something else than before.
+func (g *gate) wait(format string, args ...any) {
+	reason := fmt.Sprintf(format, args...)
+	g.mu.Lock()
+	changed := g.waiting != reason
+	g.waiting = reason
+	g.mu.Unlock()
+	if changed && reason != "" {
+		glog.Infof("%s: the gate waits: %s", g.opts, reason)
+	}
+}
+
+// open blocks until redis may start, and gives the path of its configuration.
+func (g *gate) open(ctx context.Context) (string, error) {
+	var already bool
+	g.set(func() {
+		already = g.holding
+		g.holding, g.stopping, g.openedAt, g.notice = true, false, time.Time{}, ""
+	})
+	if already {
+		return "", errors.New("another start is being held")
+	}
+	defer g.set(func() { g.holding, g.waiting = false, "" })
+
+	for {
+		if err := g.passFence(ctx); err != nil {
+			return "", err
+		}
+		err := g.prepare(ctx)
+		if err == nil {
+			g.set(func() { g.openedAt = g.clock.Now() })
+			glog.Infof("%s: the gate is open", g.opts)
+			return confPath(g.opts.RunDir), nil
+		}
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		if !errors.Is(err, errFenced) {
+			g.wait("%v", err)
+		}
+		if err := pause(ctx, g.clock, gateInterval); err != nil {
+			return "", err
+		}
+	}
+}
+
+var errFenced = errors.New("fenced")
+
+// passFence waits until the node is not fenced.
+func (g *gate) passFence(ctx context.Context) error {
+	for {
+		changed := g.state.wait()
+		if !g.state.read().Fenced {
+			return nil
+		}
+		g.wait("the node is fenced")
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// prepare does all that must be done before redis starts. Its last look is at the fence.
+func (g *gate) prepare(ctx context.Context) error {
+	text, err := os.ReadFile(filepath.Join(g.opts.ConfigDir, confFile))
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	secrets, err := readPasswords(g.opts.ConfigDir)
+	if err != nil {
+		return err
+	}
+	nodes, table, err := g.loadNodes()
+	if err != nil {
+		return err
+	}
+	lost := ""
+	if len(table) > 1 {
+		hasData := hasDataset(string(text), g.opts.DataDir)
+		if nodes, lost, err = g.rejoin(ctx, nodes, table, hasData); err != nil {
+			return err
+		}
+	}
+	if err := g.state.change(func(r *record) { r.DataLost = lost }); err != nil {
+		glog.Warningf("%s: write state: %v", g.opts, err)
+	}
+	if nodes != "" {
+		if err := writeFile(g.nodesPath(), []byte(nodes), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := g.writeConf(string(text), secrets, nodes == ""); err != nil {
+		return err
+	}
+	if g.state.read().Fenced {
+		return errFenced
+	}
+	return nil
+}
+
+// rejoin makes the nodes.conf of a node that has been in a cluster fit for today, and sees to it that the node
+// does not come back empty in front of its own replicas.
+func (g *gate) rejoin(ctx context.Context, nodes string, table cluster.Table, hasData bool) (
+	repaired, lost string, err error,
+) {
+	g.wait("asking the peers who they are")
+	found, err := g.askPeers(ctx, table)
+	if err != nil {
+		return "", "", err
+	}
+	if self, _ := table.Self(); !hasData && !self.Slots.IsEmpty() {
+		if lost, err = g.yield(ctx, table, found); err != nil {
+			return "", "", err
+		}
+	}
+	addresses := map[cluster.NodeID]string{}
+	for id, p := range found {
+		addresses[id] = p.IP
+	}
+	glog.Infof("%s: nodes.conf: %d of %d peers have answered", g.opts, len(found), len(table)-1)
+	return repairNodes(nodes, g.opts.PodIP, addresses), lost, nil
+}
+
+func (g *gate) nodesPath() string { return filepath.Join(g.opts.DataDir, nodesFile) }
+
+// loadNodes reads nodes.conf: "" when there is none. One that redis could not load is set aside, since redis
+// would end in a loop; the node then starts as a new one.
+func (g *gate) loadNodes() (string, cluster.Table, error) {
+	data, err := os.ReadFile(g.nodesPath())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("read nodes.conf: %w", err)
+	}
+	table, err := parseNodesConf(string(data))
+	if err == nil {
+		return string(data), table, nil
+	}
+	aside, asideErr := setAside(g.nodesPath())
+	if asideErr != nil {
+		return "", nil, asideErr
+	}
+	g.set(func() { g.notice = fmt.Sprintf("nodes.conf was corrupt (%v) and is set aside as %s", err, aside) })
+	glog.Warningf("%s: nodes.conf is corrupt and is set aside as %s: %v", g.opts, aside, err)
+	return "", nil, nil
+}
+
+// recall is what can be said of the node while it does not run.
+func (g *gate) recall() saved {
+	conf, err := os.ReadFile(filepath.Join(g.opts.ConfigDir, confFile))
+	if err != nil {
+		glog.V(4).Infof("%s: recall: %v", g.opts, err)
+	}
+	s := saved{hasData: hasDataset(string(conf), g.opts.DataDir)}
+	data, err := os.ReadFile(g.nodesPath())
+	if err != nil {
+		return s
+	}
+	table, err := parseNodesConf(string(data))
+	if err != nil {
+		return s
+	}
+	s.table = table
+	return s
+}
+
+// askPeers looks for the peers in the table until all have answered, or time is up.
+func (g *gate) askPeers(ctx context.Context, table cluster.Table) (map[cluster.NodeID]peer, error) {
+	bound, cancel := context.WithTimeout(ctx, askBound)
+	defer cancel()
+	found := map[cluster.NodeID]peer{}
+	for interval := askInterval; ; interval += askInterval {
+		g.askRound(bound, table, found)
+		if len(found) == len(table)-1 || pause(bound, g.clock, interval) != nil {
+			return found, ctx.Err()
+		}
+	}
+}
+
+// askRound asks once at every address that is not known to be that of a peer yet, and adds who answers.
+func (g *gate) askRound(ctx context.Context, table cluster.Table, found map[cluster.NodeID]peer) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	ips := g.peers.addresses(ctx, addressesOf(table))
+	for _, p := range found {
+		ips = slices.DeleteFunc(ips, func(ip string) bool { return ip == p.IP })
+	}
+	for _, p := range g.peers.ask(ctx, ips) {
+		if _, known := table.Find(p.ID()); !known {
+			continue
+		}
+		if other, twice := found[p.ID()]; !twice || better(p.Status, other.Status) {
+			found[p.ID()] = p
+		}
+	}
+}
+
+func addressesOf(table cluster.Table) []string {
+	var ips []string
+	for _, n := range table {
+		if !n.Flags.Myself && n.Addr.IP != "" {
+			ips = append(ips, n.Addr.IP)
+		}
+	}
+	return ips
+}
+
+// writeConf writes redis.conf and users.acl. Both hold secrets: nobody but this user may read them.
+func (g *gate) writeConf(text string, secrets passwords, fresh bool) error {
+	conf := renderConf(text, pod{
+		IP:          g.opts.PodIP,
+		Bind:        g.opts.RedisBind,
+		DataDir:     g.opts.DataDir,
+		RunDir:      g.opts.RunDir,
+		NodeTimeout: nodeTimeout(text, fresh),
+		Replication: secrets.Replication,
+	})
+	return errors.Join(
+		writeFile(aclPath(g.opts.RunDir), []byte(renderACL(secrets)), 0o600),
+		writeFile(confPath(g.opts.RunDir), []byte(conf), 0o600),
+	)
+}

@@ -1,0 +1,124 @@
+package redisnode
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+)
+
+const (
+	lookInterval     = time.Second
+	lookIntervalFast = 200 * time.Millisecond // until the node has a role
+)
+
+// snapshot is one look at the pod's own redis.
+type snapshot struct {
+	at       time.Time
+	liveness redis.Liveness
+	dead     bool              // nobody listens on the socket
+	info     *cluster.NodeInfo // nil when it did not say
+	err      error
+}
+
+func (s snapshot) alive() bool { return s.liveness.Alive() }
+
+// hasRole says whether the node counts as a copy: a primary with slots, or a replica that is in sync.
+func (s snapshot) hasRole() bool {
+	if s.info == nil || s.info.Loading {
+		return false
+	}
+	self := s.info.Self()
+	switch self.Role {
+	case cluster.Primary:
+		return !self.Slots.IsEmpty()
+	case cluster.Replica:
+		return s.info.LinkUp
+	case cluster.RoleUnknown:
+	}
+	return false
+}
+
+// monitor looks at the pod's own redis and remembers what it saw, so that who asks often costs nothing.
+type monitor struct {
+	clients  *redis.Clients
+	endpoint func() (redis.Endpoint, error)
+	clock    clock.Clock
+
+	mu      sync.Mutex
+	last    snapshot
+	aliveAt time.Time // when it last answered
+}
+
+// run looks every second until the context ends, and calls seen after each look.
+func (m *monitor) run(ctx context.Context, seen func(context.Context, snapshot)) {
+	for {
+		s := m.look(ctx)
+		seen(ctx, s)
+		interval := lookInterval
+		if !s.hasRole() {
+			interval = lookIntervalFast
+		}
+		if pause(ctx, m.clock, interval) != nil {
+			return
+		}
+	}
+}
+
+// look asks redis now.
+func (m *monitor) look(ctx context.Context) snapshot {
+	s := snapshot{at: m.clock.Now()}
+	ep, err := m.endpoint()
+	if err != nil {
+		s.err = err
+	} else if s.info, s.err = m.clients.Observe(ctx, ep); s.err == nil {
+		s.liveness = redis.Answering
+	} else {
+		s.dead = errors.Is(s.err, redis.ErrRefused)
+		if !s.dead {
+			s.liveness, _ = m.clients.Ping(ctx, ep) // s.err says more
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if ctx.Err() != nil || s.at.Before(m.last.at) {
+		return s
+	}
+	m.last = s
+	if s.alive() {
+		m.aliveAt = s.at
+	}
+	return s
+}
+
+// latest is the last look.
+func (m *monitor) latest() (s snapshot, aliveAt time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last, m.aliveAt
+}
+
+// fresh is the last look when it is not older than age, or a new one.
+func (m *monitor) fresh(ctx context.Context, age time.Duration) snapshot {
+	if s, _ := m.latest(); !s.at.IsZero() && m.clock.Since(s.at) <= age {
+		return s
+	}
+	return m.look(ctx)
+}
+
+// pause waits, or gives the context's error when that ends first.
+func pause(ctx context.Context, c clock.Clock, d time.Duration) error {
+	timer := c.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C():
+		return nil
+	}
+}

@@ -1,0 +1,105 @@
+package redisnode
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/golang/glog"
+)
+
+// stateFile is where an agent keeps what must outlive it. It is in the data directory: it belongs to the node.
+const stateFile = "redisnode.json"
+
+// record is the content of the state file.
+type record struct {
+	ClusterUID string `json:"clusterUID"`
+	Generation int64  `json:"generation"`
+	Fenced     bool   `json:"fenced,omitempty"`
+	DataLost   string `json:"dataLost,omitempty"`
+}
+
+// state is the record, in memory and on disk.
+type state struct {
+	path string
+
+	mu      sync.Mutex
+	record  record
+	changed chan struct{} // closed at the next change
+}
+
+// loadState reads the record. One of another cluster, or one that cannot be read, is as none: an old volume
+// must not fence a new cluster.
+func loadState(dataDir, clusterUID string) (*state, error) {
+	s := &state{
+		path:    filepath.Join(dataDir, stateFile),
+		record:  record{ClusterUID: clusterUID},
+		changed: make(chan struct{}),
+	}
+	data, err := os.ReadFile(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load state: %w", err)
+	}
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		aside, asideErr := setAside(s.path)
+		glog.Warningf("%s cannot be read and is set aside as %q: %v", s.path, aside, errors.Join(err, asideErr))
+		return s, nil
+	}
+	if r.ClusterUID == clusterUID {
+		s.record = r
+	}
+	return s, nil
+}
+
+func (s *state) read() record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.record
+}
+
+// wait is closed when the record changes.
+func (s *state) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// change applies fn to the record and writes it. What could not be written holds in memory all the same:
+// a full disk must not lift a fence.
+func (s *state) change(fn func(*record)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.record
+	fn(&s.record)
+	if s.record == before {
+		return nil
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	data, err := json.Marshal(s.record)
+	if err != nil {
+		return err
+	}
+	return writeFile(s.path, append(data, '\n'), 0o600)
+}
+
+// Highest is the highest generation of an order.
+func (s *state) Highest() int64 { return s.read().Generation }
+
+// Raise remembers a generation. A disk that cannot be written to does not stand in the way of an order that
+// may be there to save data: the generation then holds until the agent ends.
+func (s *state) Raise(generation int64) error {
+	err := s.change(func(r *record) { r.Generation = max(r.Generation, generation) })
+	if err != nil {
+		glog.Warningf("generation %d is kept in memory only: %v", generation, err)
+	}
+	return nil
+}

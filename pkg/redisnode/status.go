@@ -1,0 +1,91 @@
+package redisnode
+
+import (
+	"context"
+	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/agent"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// The words of agent.Status.Role.
+const (
+	rolePrimary = "primary"
+	roleReplica = "replica"
+)
+
+// statusAge is how old a look at redis may be that a status is made of.
+const statusAge = 100 * time.Millisecond
+
+// Status is what the agent says of its node.
+func (a *Agent) Status(ctx context.Context) agent.Status {
+	gate, record := a.gate.read(), a.state.read()
+	s := agent.Status{
+		ClusterUID: a.opts.ClusterUID,
+		PodName:    a.opts.PodName,
+		PodUID:     a.opts.PodUID,
+		PodIP:      a.opts.PodIP,
+		Waiting:    gate.waiting,
+		Stopping:   gate.stopping,
+		DataLost:   record.DataLost,
+		Notice:     gate.notice,
+		Version:    a.opts.Version,
+	}
+	look := a.node.fresh(ctx, statusAge)
+	s.Phase = phase(gate, record, look)
+	if look.info != nil {
+		describe(&s, look.info)
+		return s
+	}
+	describeSaved(&s, a.gate.recall())
+	return s
+}
+
+func phase(g gateState, r record, look snapshot) agent.Phase {
+	switch {
+	case look.alive():
+		return agent.PhaseRunning
+	case r.Fenced:
+		return agent.PhaseFenced
+	case g.holding || g.openedAt.IsZero():
+		return agent.PhaseGate
+	}
+	return agent.PhaseDown
+}
+
+// describe is what a running node says.
+func describe(s *agent.Status, info *cluster.NodeInfo) {
+	self := info.Self()
+	s.NodeID = string(self.ID)
+	s.SlotsOwned = self.Slots.Len()
+	s.ReplOffset = info.ReplOffset
+	s.HasData = info.Keys > 0
+	switch self.Role {
+	case cluster.Primary:
+		s.Role = rolePrimary
+	case cluster.Replica:
+		s.Role = roleReplica
+		s.PrimaryID = string(self.PrimaryID)
+		s.LinkUp = info.LinkUp
+	case cluster.RoleUnknown:
+	}
+	describeTable(s, info.Table)
+}
+
+func describeTable(s *agent.Status, table cluster.Table) {
+	for _, n := range table {
+		s.Formed = s.Formed || !n.Slots.IsEmpty()
+		if !n.Flags.Myself && !n.Flags.Handshake {
+			s.Peers++
+		}
+	}
+}
+
+// describeSaved is what is known of a node that does not run, or does not say: its role is left open.
+func describeSaved(s *agent.Status, k saved) {
+	self, _ := k.table.Self()
+	s.NodeID = string(self.ID)
+	s.PrimaryID = string(self.PrimaryID)
+	s.HasData = k.hasData
+	describeTable(s, k.table)
+}

@@ -1,0 +1,190 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/golang/glog"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/redisoperator/redis-operator/pkg/agent"
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/objects"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+)
+
+// atOnce bounds the pods or nodes that one step works on at the same time.
+const atOnce = 32
+
+// target is what a step acts on: the cluster, what was seen of it, and how its nodes are reached.
+type target struct {
+	rc     *redisv1.RedisCluster
+	view   cluster.View
+	access access
+}
+
+// act carries out one step. It is the only place where a decision becomes an effect. A decision is a
+// proposal about a view that is past by now: what could hurt is checked again where it is done.
+func (c *Controller) act(ctx context.Context, t target, d plan.Decision) error {
+	c.Metrics.decided(d.Reason)
+	glog.V(2).Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
+	if _, idle := d.Step.(plan.Wait); !idle {
+		glog.Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
+		c.Events.Step(t.rc, d.Reason, d.Message)
+	}
+	switch s := d.Step.(type) {
+	case plan.Wait:
+		return nil
+	case plan.CreatePods:
+		return c.createPods(ctx, t, s)
+	case plan.DeletePod:
+		return c.deletePod(ctx, t, s)
+	case plan.Meet:
+		return c.meet(ctx, t, s)
+	case plan.AddSlots:
+		return each(ctx, s.Grants, func(ctx context.Context, g plan.Grant) error {
+			ep, err := t.endpoint(g.Pod)
+			if err != nil {
+				return err
+			}
+			return c.Redis.AddSlots(ctx, ep, g.Epoch, g.Slots)
+		})
+	case plan.Replicate:
+		return each(ctx, s.Links, func(ctx context.Context, l plan.Link) error {
+			ep, err := t.endpoint(l.Pod)
+			if err != nil {
+				return err
+			}
+			return c.Redis.Replicate(ctx, ep, l.Primary)
+		})
+	case plan.Forget:
+		return each(ctx, s.Bans, func(ctx context.Context, b plan.Ban) error {
+			ep, err := t.endpoint(b.Pod)
+			if err != nil {
+				return err
+			}
+			return c.Redis.Forget(ctx, ep, b.Nodes)
+		})
+	}
+	return fmt.Errorf("unknown step %T", d.Step)
+}
+
+func (c *Controller) createPods(ctx context.Context, t target, s plan.CreatePods) error {
+	return each(ctx, s.Ordinals, func(ctx context.Context, ordinal int) error {
+		if t.rc.Spec.Storage.Type == redisv1.StoragePersistent {
+			if err := c.ensureClaim(ctx, t.rc, ordinal); err != nil {
+				return err
+			}
+		}
+		return c.Pods.Create(ctx, t.rc, objects.NewPod(t.rc, ordinal, c.Images))
+	})
+}
+
+// deletePod deletes a pod that holds nothing.
+func (c *Controller) deletePod(ctx context.Context, t target, s plan.DeletePod) error {
+	unneeded := func(live *corev1.Pod) error {
+		if s.NeverStarted && everStarted(live) {
+			return errors.New("it has started redis by now")
+		}
+		return nil
+	}
+	return c.Pods.Delete(ctx, t.rc, s.Pod, types.UID(s.UID), unneeded)
+}
+
+// meet introduces nodes to each other. One CLUSTER MEET to an address that has changed hands merges two
+// clusters and destroys the data of one (FAULTS 43), so each peer's agent proves first, by certificate,
+// that it belongs to this cluster, and that the pod and the node behind the address are those that were seen.
+func (c *Controller) meet(ctx context.Context, t target, s plan.Meet) error {
+	var names []string
+	seen := map[string]bool{}
+	for _, m := range s.Meetings {
+		for _, peer := range m.Peers {
+			if !seen[peer] {
+				seen[peer] = true
+				names = append(names, peer)
+			}
+		}
+	}
+	if err := each(ctx, names, func(ctx context.Context, pod string) error { return t.prove(ctx, pod) }); err != nil {
+		return err
+	}
+	return each(ctx, s.Meetings, func(ctx context.Context, m plan.Meeting) error {
+		ep, err := t.endpoint(m.Pod)
+		if err != nil {
+			return err
+		}
+		peers := make([]redis.Peer, 0, len(m.Peers))
+		for _, pod := range m.Peers {
+			peer, err := t.seen(pod)
+			if err != nil {
+				return err
+			}
+			peers = append(peers, redis.Peer{IP: peer.Pod.IP, Port: agent.RedisPort, BusPort: agent.BusPort})
+		}
+		return c.Redis.Meet(ctx, ep, peers)
+	})
+}
+
+// prove fails unless the agent at a pod's address shows that it is this pod's, with the node that was seen there.
+func (t target) prove(ctx context.Context, pod string) error {
+	m, err := t.seen(pod)
+	if err != nil {
+		return err
+	}
+	status, err := t.access.agents.Status(ctx, m.Pod.IP)
+	if err != nil {
+		return fmt.Errorf("prove that %s is at %s: %w", pod, m.Pod.IP, err)
+	}
+	id := string(m.Info.Self().ID)
+	if status.PodUID != m.Pod.UID || status.NodeID != id {
+		return fmt.Errorf("prove that %s is at %s: the agent there is of pod UID %s and node %s, not of %s and %s",
+			pod, m.Pod.IP, status.PodUID, status.NodeID, m.Pod.UID, id)
+	}
+	return nil
+}
+
+func (t target) member(pod string) (cluster.Member, bool) {
+	for _, m := range t.view.Members {
+		if m.Pod.Name == pod {
+			return m, true
+		}
+	}
+	return cluster.Member{}, false
+}
+
+// seen is the member in a pod whose node answered.
+func (t target) seen(pod string) (cluster.Member, error) {
+	m, ok := t.member(pod)
+	if !ok || !m.Seen() {
+		return m, fmt.Errorf("pod %s was not seen", pod)
+	}
+	return m, nil
+}
+
+func (t target) endpoint(pod string) (redis.Endpoint, error) {
+	m, err := t.seen(pod)
+	if err != nil {
+		return redis.Endpoint{}, err
+	}
+	return endpoint(m.Pod.IP, t.access), nil
+}
+
+// each does one thing to all items, some at the same time, and returns every error.
+func each[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
+	errs := make([]error, len(items))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, item := range items {
+		group.Go(func() error {
+			errs[i] = do(ctx, item)
+			return nil
+		})
+	}
+	_ = group.Wait() // every error is in errs
+	return errors.Join(errs...)
+}

@@ -1,0 +1,129 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/golang/glog"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+
+	"github.com/redisoperator/redis-operator/pkg/kube"
+	"github.com/redisoperator/redis-operator/pkg/objects"
+)
+
+const (
+	// settle is how long a key rests in the queue after an event: a pod that comes up changes several
+	// times within it, and one look sees all of that.
+	settle = 50 * time.Millisecond
+	// syncTimeout bounds one look and one step.
+	syncTimeout = 30 * time.Second
+	minBackoff  = 200 * time.Millisecond
+	maxBackoff  = 30 * time.Second
+)
+
+// Config is what a Controller is made of.
+type Config struct {
+	Stores  []Stores
+	Nodes   corelisters.NodeLister
+	Pods    PodControl
+	Objects ObjectControl
+	Secrets SecretControl
+	Status  StatusUpdater
+	Redis   RedisControl
+	Events  Events
+	Images  objects.Images
+	Metrics *Metrics
+	Clock   clock.WithTicker
+}
+
+// Controller brings every RedisCluster in its stores towards its spec, one step at a time.
+type Controller struct {
+	Config
+	queue  workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	agents *agents
+}
+
+// New makes a Controller. It does nothing until Run.
+func New(config Config) *Controller {
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](minBackoff, maxBackoff)
+	return &Controller{
+		Config: config,
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
+			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: "rediscluster", Clock: config.Clock}),
+		agents: newAgents(config.Clock.Now),
+	}
+}
+
+// Run works with this many workers until ctx ends, and returns when they have finished what they had in
+// hand. Every key is with one worker at a time.
+func (c *Controller) Run(ctx context.Context, workers int) {
+	// What a worker has in hand when ctx ends is a step of seconds: it is finished, not cut.
+	work := context.WithoutCancel(ctx)
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() {
+			for c.processNext(work) {
+			}
+		})
+	}
+	<-ctx.Done()
+	c.queue.ShutDown()
+	running.Wait()
+}
+
+// processNext takes one key and syncs it. It is the only place where an error is logged: errors go up to here.
+func (c *Controller) processNext(ctx context.Context) bool {
+	key, quit := c.queue.Get()
+	if quit {
+		return false
+	}
+	defer c.queue.Done(key)
+
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	start := c.Clock.Now()
+	requeue, err := c.syncSafely(ctx, key)
+	c.Metrics.synced(c.Clock.Since(start), err)
+	if err != nil && !errors.Is(err, kube.ErrStale) {
+		glog.Errorf("%s: %v", key, err)
+		c.queue.AddRateLimited(key)
+		return true
+	}
+	c.queue.Forget(key)
+	if err != nil {
+		// Something moved between the look and the write: not a fault, but a reason to look again.
+		glog.V(2).Infof("%s: looking again: %v", key, err)
+		requeue = settle
+	}
+	if requeue > 0 {
+		c.queue.AddAfter(key, requeue)
+	}
+	return true
+}
+
+// syncSafely turns a panic over one cluster into an error of that cluster: the others go on.
+func (c *Controller) syncSafely(ctx context.Context, key cache.ObjectName) (requeue time.Duration, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+			glog.ErrorDepth(1, fmt.Sprintf("%s: panic: %v", key, r))
+		}
+	}()
+	return c.sync(ctx, key)
+}
+
+// stores are the caches that cover a namespace.
+func (c *Controller) stores(namespace string) (Stores, error) {
+	for _, s := range c.Stores {
+		if s.Namespace == namespace || s.Namespace == "" {
+			return s, nil
+		}
+	}
+	return Stores{}, fmt.Errorf("namespace %s is not watched", namespace)
+}

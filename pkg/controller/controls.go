@@ -1,0 +1,52 @@
+package controller
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/kube"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+)
+
+// PodControl creates and deletes pods. Both are safe to repeat.
+type PodControl interface {
+	Create(ctx context.Context, rc *redisv1.RedisCluster, pod *corev1.Pod) error
+	Delete(ctx context.Context, rc *redisv1.RedisCluster, name string, uid types.UID, ok func(*corev1.Pod) error) error
+}
+
+// ObjectControl keeps objects as they are wanted, and writes nothing when they are.
+type ObjectControl interface {
+	Ensure(ctx context.Context, rc *redisv1.RedisCluster, wanted kube.Object, cached kube.Getter) error
+	Remove(ctx context.Context, rc *redisv1.RedisCluster, unwanted kube.Object, cached kube.Getter) error
+}
+
+// SecretControl makes and reads Secrets.
+type SecretControl interface {
+	Ensure(ctx context.Context, rc *redisv1.RedisCluster, name string, renew kube.Renewal,
+		generate func() (*corev1.Secret, error)) (*corev1.Secret, error)
+	Require(ctx context.Context, rc *redisv1.RedisCluster, name, key string) ([]byte, error)
+}
+
+// StatusUpdater writes a status when it differs.
+type StatusUpdater interface {
+	Update(ctx context.Context, rc *redisv1.RedisCluster, status redisv1.RedisClusterStatus) error
+}
+
+// Events tells a cluster's story.
+type Events interface {
+	Step(rc *redisv1.RedisCluster, reason, message string)
+	Conditions(rc *redisv1.RedisCluster, status redisv1.RedisClusterStatus)
+}
+
+// RedisControl observes nodes and sends them commands. All of them are safe to repeat.
+type RedisControl interface {
+	ObserveAll(ctx context.Context, eps []redis.Endpoint) []redis.Observation
+	Meet(ctx context.Context, ep redis.Endpoint, peers []redis.Peer) error
+	AddSlots(ctx context.Context, ep redis.Endpoint, epoch uint64, slots cluster.SlotSet) error
+	Replicate(ctx context.Context, ep redis.Endpoint, primary cluster.NodeID) error
+	Forget(ctx context.Context, ep redis.Endpoint, ids []cluster.NodeID) error
+}

@@ -1,0 +1,167 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisoperator/redis-operator/pkg/agent"
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/kube"
+	"github.com/redisoperator/redis-operator/pkg/objects"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+)
+
+// access is how the operator reaches a cluster's nodes and agents.
+type access struct {
+	operator redis.Credentials
+	agents   *agent.Client
+}
+
+// ensure keeps the objects around the pods as pkg/objects renders them. They do not depend on what is
+// observed, so they are no steps; for a converged cluster this reads caches and writes nothing.
+func (c *Controller) ensure(ctx context.Context, rc *redisv1.RedisCluster) (access, error) {
+	a, err := c.ensureSecrets(ctx, rc)
+	if err != nil {
+		return access{}, err
+	}
+	stores, err := c.stores(rc.Namespace)
+	if err != nil {
+		return access{}, err
+	}
+	pods, err := c.podsOf(rc)
+	if err != nil {
+		return access{}, err
+	}
+	if err := c.ensureBudget(ctx, rc, len(pods)); err != nil {
+		return access{}, err
+	}
+	for _, o := range []struct {
+		wanted kube.Object
+		cached kube.Getter
+	}{
+		{objects.NewServiceAccount(rc), kube.From(stores.ServiceAccounts.ServiceAccounts(rc.Namespace))},
+		{objects.NewService(rc), kube.From(stores.Services.Services(rc.Namespace))},
+		{objects.NewConfigMap(rc), kube.From(stores.ConfigMaps.ConfigMaps(rc.Namespace))},
+	} {
+		if err := c.Objects.Ensure(ctx, rc, o.wanted, o.cached); err != nil {
+			return access{}, err
+		}
+	}
+	return a, c.ensureClaims(ctx, rc, pods)
+}
+
+// ensureBudget keeps the PodDisruptionBudget, or takes it away when the spec wants none.
+func (c *Controller) ensureBudget(ctx context.Context, rc *redisv1.RedisCluster, pods int) error {
+	stores, err := c.stores(rc.Namespace)
+	if err != nil {
+		return err
+	}
+	cached := kube.From(stores.Budgets.PodDisruptionBudgets(rc.Namespace))
+	if wanted := objects.NewPodDisruptionBudget(rc, pods); wanted != nil {
+		return c.Objects.Ensure(ctx, rc, wanted, cached)
+	}
+	unwanted := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: rc.Namespace, Name: rc.Name}}
+	return c.Objects.Remove(ctx, rc, unwanted, cached)
+}
+
+// ensureClaims keeps the claims of the pods that exist: one that waits for a class that is not there
+// heals with the spec.
+func (c *Controller) ensureClaims(ctx context.Context, rc *redisv1.RedisCluster, pods []*corev1.Pod) error {
+	if rc.Spec.Storage.Type != redisv1.StoragePersistent {
+		return nil
+	}
+	for _, pod := range pods {
+		if pod.DeletionTimestamp != nil || ordinalOf(pod) < 0 {
+			continue
+		}
+		if err := c.ensureClaim(ctx, rc, ordinalOf(pod)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Controller) ensureClaim(ctx context.Context, rc *redisv1.RedisCluster, ordinal int) error {
+	stores, err := c.stores(rc.Namespace)
+	if err != nil {
+		return err
+	}
+	return c.Objects.Ensure(ctx, rc, objects.NewClaim(rc, ordinal),
+		kube.From(stores.Claims.PersistentVolumeClaims(rc.Namespace)))
+}
+
+// ensureSecrets makes what is missing of a cluster's Secrets, renews its agents' certificate in time, and
+// returns what the operator needs of them.
+func (c *Controller) ensureSecrets(ctx context.Context, rc *redisv1.RedisCluster) (access, error) {
+	if err := c.ensurePassword(ctx, rc); err != nil {
+		return access{}, err
+	}
+	internal, err := c.Secrets.Ensure(ctx, rc, rc.InternalSecretName(), kube.Never, func() (*corev1.Secret, error) {
+		return newInternalSecret(rc)
+	})
+	if err != nil {
+		return access{}, err
+	}
+	uid := string(rc.UID)
+	authority, err := c.Secrets.Ensure(ctx, rc, rc.AgentCASecretName(), kube.Never, func() (*corev1.Secret, error) {
+		ca, err := agent.NewCA(uid, c.Clock.Now())
+		return objects.NewAgentCASecret(rc, ca.CertPEM, ca.KeyPEM), err
+	})
+	if err != nil {
+		return access{}, err
+	}
+	ca, err := agent.ParseCA(authority.Data[objects.KeyCACert], authority.Data[objects.KeyCAKey])
+	if err != nil {
+		return access{}, fmt.Errorf("secret %s: %w", authority.Name, err)
+	}
+	renew := func(s *corev1.Secret) bool { return agent.NeedsRenewal(s.Data[corev1.TLSCertKey], c.Clock.Now()) }
+	if _, err := c.Secrets.Ensure(ctx, rc, rc.AgentTLSSecretName(), renew, func() (*corev1.Secret, error) {
+		cert, key, err := ca.IssueAgent(uid, c.Clock.Now())
+		return objects.NewAgentTLSSecret(rc, objects.AgentTLS{CACert: ca.CertPEM, Cert: cert, Key: key}), err
+	}); err != nil {
+		return access{}, err
+	}
+	agents, err := c.agents.of(rc, ca)
+	if err != nil {
+		return access{}, err
+	}
+	return access{
+		operator: redis.Credentials{
+			Username: agent.UserOperator, Password: string(internal.Data[objects.KeyOperatorPassword]),
+		},
+		agents: agents,
+	}, nil
+}
+
+// ensurePassword makes the clients' password, or checks that the Secret that the user names has one:
+// without it every pod would wait for its volume without a word.
+func (c *Controller) ensurePassword(ctx context.Context, rc *redisv1.RedisCluster) error {
+	if rc.Spec.Auth.SecretName != "" {
+		_, err := c.Secrets.Require(ctx, rc, rc.Spec.Auth.SecretName, objects.KeyPassword)
+		if err != nil {
+			return fmt.Errorf("spec.auth.secretName: %w", err)
+		}
+		return nil
+	}
+	_, err := c.Secrets.Ensure(ctx, rc, rc.AuthSecretName(), kube.Never, func() (*corev1.Secret, error) {
+		password, err := kube.NewPassword()
+		return objects.NewAuthSecret(rc, password), err
+	})
+	return err
+}
+
+func newInternalSecret(rc *redisv1.RedisCluster) (*corev1.Secret, error) {
+	var passwords objects.InternalPasswords
+	for _, p := range []*string{&passwords.Operator, &passwords.Redisnode, &passwords.Replication} {
+		password, err := kube.NewPassword()
+		if err != nil {
+			return nil, err
+		}
+		*p = password
+	}
+	return objects.NewInternalSecret(rc, passwords), nil
+}

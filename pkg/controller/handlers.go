@@ -1,0 +1,79 @@
+package controller
+
+import (
+	"fmt"
+
+	"github.com/golang/glog"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+)
+
+// Watch makes the events of these informers put keys into the queue. Handlers never decide.
+func (c *Controller) Watch(i *Informers) error {
+	if _, err := i.clusters.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: c.enqueue,
+		UpdateFunc: func(old, now any) {
+			if meantAnything(old, now) {
+				c.enqueue(now)
+			}
+		},
+		DeleteFunc: c.enqueue,
+	}); err != nil {
+		return fmt.Errorf("watch redisclusters: %w", err)
+	}
+	for _, informer := range i.owned {
+		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc: c.enqueueOwner,
+			UpdateFunc: func(old, now any) {
+				if changed(old, now) {
+					c.enqueueOwner(now)
+				}
+			},
+			DeleteFunc: c.enqueueOwner,
+		}); err != nil {
+			return fmt.Errorf("watch the objects of redisclusters: %w", err)
+		}
+	}
+	return nil
+}
+
+// enqueue asks for a look at a RedisCluster.
+func (c *Controller) enqueue(obj any) {
+	key, err := cache.DeletionHandlingObjectToName(obj)
+	if err != nil {
+		glog.Errorf("an event of something that has no name: %v", err)
+		return
+	}
+	c.queue.AddAfter(key, settle)
+}
+
+// enqueueOwner asks for a look at the RedisCluster that an object belongs to.
+func (c *Controller) enqueueOwner(obj any) {
+	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	o, ok := obj.(metav1.Object)
+	if !ok || o.GetLabels()[redisv1.LabelCluster] == "" {
+		return
+	}
+	c.queue.AddAfter(cache.ObjectName{Namespace: o.GetNamespace(), Name: o.GetLabels()[redisv1.LabelCluster]}, settle)
+}
+
+// changed is false for what a resync repeats.
+func changed(old, now any) bool {
+	a, okA := old.(metav1.Object)
+	b, okB := now.(metav1.Object)
+	return !okA || !okB || a.GetResourceVersion() != b.GetResourceVersion()
+}
+
+// meantAnything is false for our own writes of the status, and true for a resync, which is a look from time to time.
+func meantAnything(old, now any) bool {
+	a, okA := old.(*redisv1.RedisCluster)
+	b, okB := now.(*redisv1.RedisCluster)
+	if !okA || !okB || a.ResourceVersion == b.ResourceVersion {
+		return true
+	}
+	return a.Generation != b.Generation || (b.DeletionTimestamp != nil && a.DeletionTimestamp == nil)
+}

@@ -1,0 +1,111 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/redisoperator/redis-operator/pkg/agent"
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/objects"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+)
+
+// observe looks at every pod and asks every node that runs, in parallel and bounded in time. A node that
+// does not answer is part of the view, not an error.
+func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a access) (cluster.View, error) {
+	pods, err := c.podsOf(rc)
+	if err != nil {
+		return cluster.View{}, err
+	}
+	hosts, err := c.hosts()
+	if err != nil {
+		return cluster.View{}, err
+	}
+	view := cluster.View{Hosts: hosts.usable}
+	var asked []int
+	var endpoints []redis.Endpoint
+	for i, pod := range pods {
+		m := cluster.Member{Pod: podOf(rc, pod, hosts)}
+		m.Unseen = "its container redis is not running"
+		if m.Pod.State == cluster.PodTerminating && !running(pod) {
+			m.Unseen = "it is being deleted"
+		}
+		if m.Pod.IP != "" && running(pod) {
+			asked = append(asked, i)
+			endpoints = append(endpoints, endpoint(m.Pod.IP, a))
+		}
+		view.Members = append(view.Members, m)
+	}
+	for i, seen := range c.Redis.ObserveAll(ctx, endpoints) {
+		m := &view.Members[asked[i]]
+		m.Info, m.Unseen = seen.Info, ""
+		if seen.Err != nil {
+			m.Unseen = c.whyUnseen(ctx, a, m.Pod, seen.Err)
+		}
+	}
+	return view, nil
+}
+
+// podsOf are the pods that this very RedisCluster owns, by ordinal.
+func (c *Controller) podsOf(rc *redisv1.RedisCluster) ([]*corev1.Pod, error) {
+	stores, err := c.stores(rc.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	labelled, err := stores.Pods.Pods(rc.Namespace).List(labels.SelectorFromSet(objects.Selector(rc)))
+	if err != nil {
+		return nil, fmt.Errorf("list pods: %w", err)
+	}
+	owned := slices.DeleteFunc(slices.Clone(labelled), func(p *corev1.Pod) bool { return !metav1.IsControlledBy(p, rc) })
+	slices.SortFunc(owned, func(a, b *corev1.Pod) int {
+		return cmp.Or(cmp.Compare(ordinalOf(a), ordinalOf(b)), cmp.Compare(a.Name, b.Name))
+	})
+	return owned, nil
+}
+
+// ordinalOf is the number in a pod's label; -1 when somebody took the label away.
+func ordinalOf(pod *corev1.Pod) int {
+	n, err := strconv.Atoi(pod.Labels[redisv1.LabelOrdinal])
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+func podOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Pod {
+	return cluster.Pod{
+		Name:     pod.Name,
+		UID:      string(pod.UID),
+		Ordinal:  ordinalOf(pod),
+		IP:       pod.Status.PodIP,
+		Host:     pod.Spec.NodeName,
+		Zone:     hosts.zones[pod.Spec.NodeName],
+		State:    stateOf(pod),
+		Ready:    ready(pod),
+		Outdated: objects.Outdated(pod, rc),
+		Trouble:  troubleOf(pod),
+	}
+}
+
+// whyUnseen explains a node that does not answer. The node's agent knows more than a refused connection.
+func (c *Controller) whyUnseen(ctx context.Context, a access, pod cluster.Pod, err error) string {
+	status, agentErr := a.agents.Status(ctx, pod.IP)
+	if agentErr == nil && status.PodUID == pod.UID && status.Phase != agent.PhaseRunning && status.Waiting != "" {
+		return fmt.Sprintf("waits at its gate: %s", status.Waiting)
+	}
+	return err.Error()
+}
+
+// endpoint is where the operator reaches the redis of a pod.
+func endpoint(ip string, a access) redis.Endpoint {
+	return redis.Endpoint{Addr: net.JoinHostPort(ip, strconv.Itoa(agent.RedisPort)), Credentials: a.operator}
+}

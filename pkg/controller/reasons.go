@@ -1,0 +1,25 @@
+package controller
+
+import (
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/kube"
+)
+
+// reasonOf is the condition reason that an error stands for.
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, kube.ErrVolumeConflict):
+		return redisv1.ReasonVolumeConflict
+	case errors.Is(err, kube.ErrNameConflict):
+		return redisv1.ReasonNameConflict
+	case errors.Is(err, kube.ErrSecretNotFound):
+		return redisv1.ReasonSecretNotFound
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err):
+		return redisv1.ReasonInvalidSpec
+	}
+	return redisv1.ReasonReconcileError
+}

@@ -1,0 +1,179 @@
+package controller
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+)
+
+// outcome is what one sync saw, decided and came to.
+type outcome struct {
+	view     cluster.View
+	observed bool // view was looked at; otherwise err says why not
+	decision plan.Decision
+	err      error
+}
+
+// statusOf is the status that answers an outcome: a pure function, recomputed whole.
+func statusOf(rc *redisv1.RedisCluster, o outcome, now time.Time) redisv1.RedisClusterStatus {
+	s := *rc.Status.DeepCopy()
+	s.ObservedGeneration = rc.Generation
+	s.Selector = redisv1.LabelCluster + "=" + rc.Name
+	s.PodsWanted = int32(rc.WantedPods()) //nolint:gosec // at most 1000 by validation
+	if o.observed {
+		describe(&s, o.view)
+	}
+	ready := readyCondition(rc, s, o)
+	progressing := progressingCondition(o)
+	degraded := degradedCondition(o)
+	for _, c := range []metav1.Condition{ready, progressing, degraded} {
+		c.ObservedGeneration = rc.Generation
+		c.LastTransitionTime = metav1.NewTime(now)
+		c.Message = trim(c.Message)
+		meta.SetStatusCondition(&s.Conditions, c)
+	}
+	return s
+}
+
+// describe fills in what a view shows.
+func describe(s *redisv1.RedisClusterStatus, v cluster.View) {
+	shards := v.Shards()
+	assigned := v.Covered().Len()
+	s.Bootstrapped = s.Bootstrapped || assigned == cluster.SlotCount
+	s.SlotsAssigned = count(assigned)
+	s.NumberOfMaster, s.MinReplicationFactor, s.MaxReplicationFactor = 0, 0, 0
+	for i, shard := range shards {
+		synced := count(shard.Synced())
+		if i == 0 || synced < s.MinReplicationFactor {
+			s.MinReplicationFactor = synced
+		}
+		s.MaxReplicationFactor = max(s.MaxReplicationFactor, synced)
+		s.NumberOfMaster++
+	}
+	s.Replication = fmt.Sprintf("%d-%d", s.MinReplicationFactor, s.MaxReplicationFactor)
+	s.Pods, s.PodsReady, s.Nodes = 0, 0, nil
+	for _, m := range v.Members {
+		s.Pods++
+		if m.Pod.Ready && m.Pod.State == cluster.PodRunning {
+			s.PodsReady++
+		}
+		s.Nodes = append(s.Nodes, nodeStatus(m))
+	}
+	s.PodsSummary = fmt.Sprintf("%d/%d", s.PodsReady, s.PodsWanted)
+}
+
+func nodeStatus(m cluster.Member) redisv1.NodeStatus {
+	n := redisv1.NodeStatus{
+		PodName: m.Pod.Name, IP: m.Pod.IP, Host: m.Pod.Host, Zone: m.Pod.Zone, Role: redisv1.RoleNone,
+	}
+	if !m.Seen() {
+		return n
+	}
+	self := m.Info.Self()
+	n.ID = string(self.ID)
+	switch {
+	case self.Role == cluster.Replica:
+		n.Role, n.MasterRef = redisv1.RoleReplica, string(self.PrimaryID)
+	case self.Slots.Len() > 0:
+		n.Role = redisv1.RoleMaster
+		for _, r := range self.Slots.Ranges() {
+			n.Slots = append(n.Slots, r.String())
+		}
+	}
+	return n
+}
+
+func readyCondition(rc *redisv1.RedisCluster, s redisv1.RedisClusterStatus, o outcome) metav1.Condition {
+	c := metav1.Condition{Type: redisv1.ConditionReady, Status: metav1.ConditionFalse}
+	unseen := unseenPods(o.view)
+	switch {
+	case !o.observed:
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, redisv1.ReasonReconcileError, o.err.Error()
+	case s.SlotsAssigned < cluster.SlotCount:
+		c.Reason = redisv1.ReasonSlotsUncovered
+		c.Message = fmt.Sprintf("%d of %d slots have an owner", s.SlotsAssigned, cluster.SlotCount)
+	case len(unseen) > 0:
+		c.Reason, c.Message = redisv1.ReasonNodesUnreachable, strings.Join(unseen, "; ")
+	case s.MinReplicationFactor < *rc.Spec.ReplicationFactor:
+		c.Reason = redisv1.ReasonReplicasMissing
+		c.Message = fmt.Sprintf("a master has %d synced replicas of %d", s.MinReplicationFactor, *rc.Spec.ReplicationFactor)
+	case s.PodsReady < s.Pods || s.Pods < s.PodsWanted && s.NumberOfMaster == *rc.Spec.NumberOfMaster:
+		c.Reason = redisv1.ReasonPodsNotReady
+		c.Message = fmt.Sprintf("%d of %d pods are ready", s.PodsReady, s.PodsWanted)
+	default:
+		c.Status, c.Reason = metav1.ConditionTrue, redisv1.ReasonHealthy
+		c.Message = fmt.Sprintf("%d masters serve all slots, each with at least %d replicas in sync",
+			s.NumberOfMaster, s.MinReplicationFactor)
+	}
+	return c
+}
+
+func progressingCondition(o outcome) metav1.Condition {
+	c := metav1.Condition{Type: redisv1.ConditionProgressing, Status: metav1.ConditionTrue}
+	c.Reason, c.Message = o.decision.Reason, o.decision.Message
+	switch {
+	case o.decision.Step == nil:
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, reasonOf(o.err), o.err.Error()
+	case o.decision.Reason == plan.Converged, o.decision.Reason == plan.ScalingNotImplemented:
+		c.Status = metav1.ConditionFalse
+	}
+	return c
+}
+
+func degradedCondition(o outcome) metav1.Condition {
+	c := metav1.Condition{Type: redisv1.ConditionDegraded, Status: metav1.ConditionTrue}
+	trouble := failingPods(o.view)
+	switch {
+	case o.err != nil:
+		c.Reason, c.Message = reasonOf(o.err), o.err.Error()
+	case len(trouble) > 0:
+		c.Reason, c.Message = redisv1.ReasonPodFailing, strings.Join(trouble, "; ")
+	case o.decision.Reason == plan.ScalingNotImplemented:
+		c.Reason, c.Message = redisv1.ReasonNotImplemented, o.decision.Message
+	case o.decision.Reason == plan.SlotsUncovered, o.decision.Reason == plan.ForeignNodes:
+		c.Reason, c.Message = o.decision.Reason, o.decision.Message
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, redisv1.ReasonHealthy, "nothing is wrong"
+	}
+	return c
+}
+
+// failingPods names the pods that cannot start and why, in the view's order.
+func failingPods(v cluster.View) []string {
+	var out []string
+	for _, m := range v.Members {
+		if m.Pod.Trouble != "" {
+			out = append(out, m.Pod.Name+": "+m.Pod.Trouble)
+		}
+	}
+	return out
+}
+
+// unseenPods names the running pods whose node could not be asked, in the view's order.
+func unseenPods(v cluster.View) []string {
+	var out []string
+	for _, m := range v.Members {
+		if m.Pod.State == cluster.PodRunning && !m.Seen() {
+			out = append(out, m.Pod.Name+": "+m.Unseen)
+		}
+	}
+	return out
+}
+
+// trim keeps a message within what a condition may hold (32768 bytes by the API; this is for a person).
+func trim(message string) string {
+	const limit = 1024
+	if len(message) <= limit {
+		return message
+	}
+	return strings.ToValidUTF8(message[:limit], "") + "…"
+}
+
+func count(n int) int32 { return int32(n) } //nolint:gosec // counts of slots and pods: below 16385

@@ -1,0 +1,11 @@
+package operator
+
+import (
+	"github.com/go-logr/glogr"
+	"k8s.io/klog/v2"
+)
+
+// sendKlogThroughGlog makes what client-go logs appear in the one log, at glog's levels.
+func sendKlogThroughGlog() {
+	klog.SetLogger(glogr.New())
+}

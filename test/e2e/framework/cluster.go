@@ -1,0 +1,225 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+)
+
+// Cluster is a RedisCluster under test, installed by its chart.
+type Cluster struct {
+	*Env
+	Namespace, Name string
+}
+
+// InstallCluster installs the cluster's chart with these --set values.
+func (e *Env) InstallCluster(t *testing.T, namespace, name string, set ...string) *Cluster {
+	t.Helper()
+	args := []string{"upgrade", "--install", name, "charts/redis-cluster", "--namespace", namespace}
+	for _, s := range set {
+		args = append(args, "--set", s)
+	}
+	if _, err := e.Run(t.Context(), Tool("helm"), args...); err != nil {
+		t.Fatal(err)
+	}
+	return &Cluster{Env: e, Namespace: namespace, Name: name}
+}
+
+// Get reads the RedisCluster.
+func (c *Cluster) Get(ctx context.Context) (*redisv1.RedisCluster, error) {
+	return c.Redis.RedisoperatorV1().RedisClusters(c.Namespace).Get(ctx, c.Name, metav1.GetOptions{})
+}
+
+// Condition returns a condition as it is now.
+func (c *Cluster) Condition(ctx context.Context, kind string) (metav1.Condition, error) {
+	rc, err := c.Get(ctx)
+	if err != nil {
+		return metav1.Condition{}, err
+	}
+	found := meta.FindStatusCondition(rc.Status.Conditions, kind)
+	if found == nil {
+		return metav1.Condition{}, fmt.Errorf("no condition %s yet", kind)
+	}
+	if found.ObservedGeneration != rc.Generation {
+		return metav1.Condition{}, fmt.Errorf("condition %s is of generation %d, not %d",
+			kind, found.ObservedGeneration, rc.Generation)
+	}
+	return *found, nil
+}
+
+// IsReady is nil when the cluster is Ready and the operator has nothing to do.
+func (c *Cluster) IsReady(ctx context.Context) error {
+	ready, err := c.Condition(ctx, redisv1.ConditionReady)
+	if err != nil {
+		return err
+	}
+	progressing, err := c.Condition(ctx, redisv1.ConditionProgressing)
+	if err != nil {
+		return err
+	}
+	if ready.Status != metav1.ConditionTrue || progressing.Status != metav1.ConditionFalse {
+		return fmt.Errorf("Ready=%s %s: %s; Progressing=%s %s: %s",
+			ready.Status, ready.Reason, ready.Message, progressing.Status, progressing.Reason, progressing.Message)
+	}
+	return nil
+}
+
+// WaitReady waits until the cluster is Ready and at rest.
+func (c *Cluster) WaitReady(t *testing.T, timeout time.Duration) {
+	t.Helper()
+	Eventually(t, timeout, c.Name+" is Ready", c.IsReady)
+}
+
+// Pods are the cluster's pods.
+func (c *Cluster) Pods(ctx context.Context) ([]corev1.Pod, error) {
+	list, err := c.Kube.CoreV1().Pods(c.Namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: redisv1.LabelCluster + "=" + c.Name})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// Password is the clients' password.
+func (c *Cluster) Password(ctx context.Context) (string, error) {
+	secret, err := c.Kube.CoreV1().Secrets(c.Namespace).Get(ctx, c.Name+"-auth", metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	return string(secret.Data["password"]), nil
+}
+
+// InternalPassword is the password of one of the operator's own users.
+func (c *Cluster) InternalPassword(ctx context.Context, user string) (string, error) {
+	secret, err := c.Kube.CoreV1().Secrets(c.Namespace).Get(ctx, c.Name+"-internal", metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	return string(secret.Data[user+"-password"]), nil
+}
+
+// Client is a cluster client that starts at the cluster's pods.
+func (c *Cluster) Client(t *testing.T) *Client {
+	t.Helper()
+	password, err := c.Password(t.Context())
+	if err != nil {
+		t.Fatalf("password of %s: %v", c.Name, err)
+	}
+	pods, err := c.Pods(t.Context())
+	if err != nil {
+		t.Fatalf("pods of %s: %v", c.Name, err)
+	}
+	var seeds []string
+	for _, p := range pods {
+		if p.Status.PodIP != "" {
+			seeds = append(seeds, net.JoinHostPort(p.Status.PodIP, "6379"))
+		}
+	}
+	if len(seeds) == 0 {
+		t.Fatalf("%s has no pod with an address", c.Name)
+	}
+	client := NewClient(password, seeds...)
+	t.Cleanup(client.Close)
+	return client
+}
+
+// Write sets n keys that Verify knows.
+func (c *Cluster) Write(t *testing.T, n int) {
+	t.Helper()
+	client := c.Client(t)
+	for i := range n {
+		key, value := pair(i)
+		if _, err := client.Do(t.Context(), key, "SET", key, value); err != nil {
+			t.Fatalf("write %s: %v", key, err)
+		}
+	}
+}
+
+// Verify reads what Write has set and returns what is wrong, by value.
+func (c *Cluster) Verify(ctx context.Context, client *Client, n int) error {
+	var errs []error
+	for i := range n {
+		key, value := pair(i)
+		got, err := client.Do(ctx, key, "GET", key)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("read %s: %w", key, err))
+		} else if got != value {
+			errs = append(errs, fmt.Errorf("%s is %v, not %q", key, got, value))
+		}
+		if len(errs) > 5 {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func pair(i int) (key, value string) { return fmt.Sprintf("key:%d", i), fmt.Sprintf("value of %d", i) }
+
+// Whole asks every pod's Redis, and no operator, whether the cluster is whole: state ok, all slots, every
+// node known to all at its pod's address, and every replica linked.
+func (c *Cluster) Whole(ctx context.Context) error {
+	password, err := c.InternalPassword(ctx, "operator")
+	if err != nil {
+		return err
+	}
+	pods, err := c.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	for _, pod := range pods {
+		if err := wholeAt(ctx, pod.Status.PodIP, password, pods); err != nil {
+			return fmt.Errorf("%s: %w", pod.Name, err)
+		}
+	}
+	return nil
+}
+
+func wholeAt(ctx context.Context, ip, password string, pods []corev1.Pod) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	r, err := DialRedis(ctx, net.JoinHostPort(ip, "6379"), "operator", password)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	info, err := r.Do(ctx, "CLUSTER", "INFO")
+	if err != nil {
+		return err
+	}
+	text, _ := info.(string)
+	for _, want := range []string{
+		"cluster_state:ok", "cluster_slots_ok:16384", fmt.Sprintf("cluster_known_nodes:%d", len(pods)),
+	} {
+		if !strings.Contains(text, want+"\r\n") {
+			return fmt.Errorf("no %s in CLUSTER INFO", want)
+		}
+	}
+	nodes, err := r.Do(ctx, "CLUSTER", "NODES")
+	if err != nil {
+		return err
+	}
+	table, _ := nodes.(string)
+	for _, pod := range pods {
+		if !strings.Contains(table, pod.Status.PodIP+":6379@16379") {
+			return fmt.Errorf("%s is not known at %s", pod.Name, pod.Status.PodIP)
+		}
+	}
+	replication, err := r.Do(ctx, "INFO", "replication")
+	if err != nil {
+		return err
+	}
+	if s, _ := replication.(string); strings.Contains(s, "role:slave") && !strings.Contains(s, "master_link_status:up") {
+		return errors.New("the replica's link is down")
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package framework
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Redis is one connection to one node. It is not safe for use by several goroutines.
+type Redis struct {
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// ReplyError is an error that Redis answered.
+type ReplyError string
+
+func (e ReplyError) Error() string { return string(e) }
+
+// DialRedis connects to a node and authenticates when there is a password.
+func DialRedis(ctx context.Context, addr, user, password string) (*Redis, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	r := &Redis{conn: conn, in: bufio.NewReader(conn)}
+	if password == "" {
+		return r, nil
+	}
+	if _, err := r.Do(ctx, "AUTH", user, password); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("authenticate at %s as %s: %w", addr, user, err)
+	}
+	return r, nil
+}
+
+// Close ends the connection.
+func (r *Redis) Close() { _ = r.conn.Close() }
+
+// Do sends one command and returns its reply: string, int64, nil or []any.
+func (r *Redis) Do(ctx context.Context, args ...string) (any, error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(5 * time.Second)
+	}
+	if err := r.conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(args))
+	for _, a := range args {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
+	}
+	if _, err := io.WriteString(r.conn, b.String()); err != nil {
+		return nil, err
+	}
+	return r.reply()
+}
+
+func (r *Redis) reply() (any, error) {
+	line, err := r.in.ReadString('\n')
+	if err != nil {
+		return nil, err
+	}
+	line = strings.TrimRight(line, "\r\n")
+	if line == "" {
+		return nil, errors.New("empty reply")
+	}
+	kind, rest := line[0], line[1:]
+	switch kind {
+	case '+':
+		return rest, nil
+	case '-':
+		return nil, ReplyError(rest)
+	case ':':
+		return strconv.ParseInt(rest, 10, 64)
+	case '$':
+		return r.bulk(rest)
+	case '*':
+		n, err := strconv.Atoi(rest)
+		if err != nil || n < 0 {
+			return nil, err
+		}
+		items := make([]any, n)
+		for i := range items {
+			if items[i], err = r.reply(); err != nil {
+				return nil, err
+			}
+		}
+		return items, nil
+	}
+	return nil, fmt.Errorf("unknown reply %q", line)
+}
+
+func (r *Redis) bulk(length string) (any, error) {
+	n, err := strconv.Atoi(length)
+	if err != nil || n < 0 {
+		return nil, err
+	}
+	data := make([]byte, n+2)
+	if _, err := io.ReadFull(r.in, data); err != nil {
+		return nil, err
+	}
+	return string(data[:n]), nil
+}
+
+// Client is a cluster client: it keeps a connection to each node and follows MOVED and ASK.
+type Client struct {
+	user, password string
+	seeds          []string
+	conns          map[string]*Redis
+	slots          map[uint16]string
+}
+
+// NewClient makes a client that starts at any of these nodes.
+func NewClient(password string, seeds ...string) *Client {
+	return &Client{
+		user: "default", password: password, seeds: seeds, conns: map[string]*Redis{}, slots: map[uint16]string{},
+	}
+}
+
+// Close ends all connections.
+func (c *Client) Close() {
+	for addr, r := range c.conns {
+		r.Close()
+		delete(c.conns, addr)
+	}
+}
+
+// Do sends a command about a key to the node that owns it.
+func (c *Client) Do(ctx context.Context, key string, args ...string) (any, error) {
+	slot := Slot(key)
+	addr := c.slots[slot]
+	if addr == "" {
+		addr = c.seeds[0]
+	}
+	for range 8 {
+		reply, err := c.at(ctx, addr, args...)
+		var re ReplyError
+		if !errors.As(err, &re) {
+			if err != nil {
+				delete(c.slots, slot)
+			}
+			return reply, err
+		}
+		words := strings.Fields(string(re))
+		if len(words) != 3 || words[0] != "MOVED" {
+			return nil, err
+		}
+		addr = words[2]
+		c.slots[slot] = addr
+	}
+	return nil, fmt.Errorf("%s: more than 8 redirects", key)
+}
+
+func (c *Client) at(ctx context.Context, addr string, args ...string) (any, error) {
+	r := c.conns[addr]
+	if r == nil {
+		var err error
+		if r, err = DialRedis(ctx, addr, c.user, c.password); err != nil {
+			return nil, err
+		}
+		c.conns[addr] = r
+	}
+	reply, err := r.Do(ctx, args...)
+	var re ReplyError
+	if err != nil && !errors.As(err, &re) {
+		r.Close()
+		delete(c.conns, addr)
+	}
+	return reply, err
+}
+
+// Slot is the hash slot of a key: CRC16 (XMODEM) of the key, or of what is between its first braces.
+func Slot(key string) uint16 {
+	if open := strings.IndexByte(key, '{'); open >= 0 {
+		if end := strings.IndexByte(key[open+1:], '}'); end > 0 {
+			key = key[open+1 : open+1+end]
+		}
+	}
+	var crc uint16
+	for i := range len(key) {
+		crc ^= uint16(key[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return crc % 16384
+}

@@ -103,12 +103,7 @@ type RedisClusterSpec struct {
 	// Config are redis.conf directives, one value each, for example `maxmemory-policy: allkeys-lru`.
 	// Directives that the operator needs for itself are refused by name.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=200
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 64 && k.matches('^[a-z][a-z0-9-]*$'))",message="spec.config keys must be redis.conf directives in lower case"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !self[k].contains('\\n') && !self[k].contains('\\r'))",message="spec.config values must be one line"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !(k in ['aclfile', 'acllog-max-len', 'bind', 'bind-source-addr', 'cluster-announce-bus-port', 'cluster-announce-hostname', 'cluster-announce-human-nodename', 'cluster-announce-ip', 'cluster-announce-port', 'cluster-announce-tls-port', 'cluster-config-file', 'cluster-enabled', 'cluster-port', 'daemonize', 'dir', 'enable-debug-command', 'enable-module-command', 'enable-protected-configs', 'include', 'loadmodule', 'logfile', 'masterauth', 'masteruser', 'pidfile', 'port', 'primaryauth', 'primaryuser', 'protected-mode', 'rename-command', 'replica-announce-ip', 'replica-announce-port', 'replicaof', 'requirepass', 'slaveof', 'supervised', 'syslog-enabled', 'tls-cluster', 'tls-port', 'tls-replication', 'unixsocket', 'unixsocketperm', 'user']))",messageExpression="'spec.config.' + self.filter(k, k in ['aclfile', 'acllog-max-len', 'bind', 'bind-source-addr', 'cluster-announce-bus-port', 'cluster-announce-hostname', 'cluster-announce-human-nodename', 'cluster-announce-ip', 'cluster-announce-port', 'cluster-announce-tls-port', 'cluster-config-file', 'cluster-enabled', 'cluster-port', 'daemonize', 'dir', 'enable-debug-command', 'enable-module-command', 'enable-protected-configs', 'include', 'loadmodule', 'logfile', 'masterauth', 'masteruser', 'pidfile', 'port', 'primaryauth', 'primaryuser', 'protected-mode', 'rename-command', 'replica-announce-ip', 'replica-announce-port', 'replicaof', 'requirepass', 'slaveof', 'supervised', 'syslog-enabled', 'tls-cluster', 'tls-port', 'tls-replication', 'unixsocket', 'unixsocketperm', 'user']).join(', spec.config.') + ' must not be set: the operator sets it itself'"
-	// +kubebuilder:validation:XValidation:rule="!('save' in self) || self['save'].matches('^(\"\"|[0-9]+ [0-9]+( [0-9]+ [0-9]+)*)?$')",message="spec.config.save must be pairs of seconds and changes, or empty"
-	Config map[string]ConfigValue `json:"config,omitempty"`
+	Config Config `json:"config,omitempty"`
 
 	// Memory sets maxmemory from the memory limit of the container redis.
 	// +optional
@@ -130,11 +125,6 @@ type RedisClusterSpec struct {
 	// +kubebuilder:default={}
 	Auth AuthSpec `json:"auth,omitempty"`
 }
-
-// ConfigValue is the value of one redis.conf directive, on one line.
-//
-// +kubebuilder:validation:MaxLength=1024
-type ConfigValue string
 
 // StorageType says whether data outlives a pod.
 //

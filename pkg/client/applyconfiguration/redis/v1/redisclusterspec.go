@@ -33,7 +33,7 @@ type RedisClusterSpecApplyConfiguration struct {
 	Storage *StorageSpecApplyConfiguration `json:"storage,omitempty"`
 	// Config are redis.conf directives, one value each, for example `maxmemory-policy: allkeys-lru`.
 	// Directives that the operator needs for itself are refused by name.
-	Config map[string]redisv1.ConfigValue `json:"config,omitempty"`
+	Config *redisv1.Config `json:"config,omitempty"`
 	// Memory sets maxmemory from the memory limit of the container redis.
 	Memory *MemorySpecApplyConfiguration `json:"memory,omitempty"`
 	// Placement says how masters and replicas are spread over hosts and zones.
@@ -104,17 +104,11 @@ func (b *RedisClusterSpecApplyConfiguration) WithStorage(value *StorageSpecApply
 	return b
 }
 
-// WithConfig puts the entries into the Config field in the declarative configuration
-// and returns the receiver, so that objects can be build by chaining "With" function invocations.
-// If called multiple times, the entries provided by each call will be put on the Config field,
-// overwriting an existing map entries in Config field with the same key.
-func (b *RedisClusterSpecApplyConfiguration) WithConfig(entries map[string]redisv1.ConfigValue) *RedisClusterSpecApplyConfiguration {
-	if b.Config == nil && len(entries) > 0 {
-		b.Config = make(map[string]redisv1.ConfigValue, len(entries))
-	}
-	for k, v := range entries {
-		b.Config[k] = v
-	}
+// WithConfig sets the Config field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Config field is set to the value of the last call.
+func (b *RedisClusterSpecApplyConfiguration) WithConfig(value redisv1.Config) *RedisClusterSpecApplyConfiguration {
+	b.Config = &value
 	return b
 }
 

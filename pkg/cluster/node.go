@@ -41,7 +41,8 @@ type Node struct {
 	Flags       Flags
 	PrimaryID   NodeID // of a replica; "" otherwise
 	ConfigEpoch uint64
-	Connected   bool // the bus link to it is up
+	Connected   bool // the bus link to it is up, or being made
+	Awaited     bool // a ping to it has not been answered yet
 	Slots       SlotSet
 	Open        []OpenSlot // only in the node's own table
 }
@@ -58,9 +59,9 @@ type Table []Node
 
 // Self is the node that gave the table.
 func (t Table) Self() (Node, bool) {
-	for _, n := range t {
-		if n.Flags.Myself {
-			return n, true
+	for i := range t { // by index: a Node is two kilobytes
+		if t[i].Flags.Myself {
+			return t[i], true
 		}
 	}
 	return Node{}, false
@@ -68,10 +69,17 @@ func (t Table) Self() (Node, bool) {
 
 // Find is the node with this ID.
 func (t Table) Find(id NodeID) (Node, bool) {
-	for _, n := range t {
-		if n.ID == id {
-			return n, true
-		}
+	if i := t.index(id); i >= 0 {
+		return t[i], true
 	}
 	return Node{}, false
+}
+
+func (t Table) index(id NodeID) int {
+	for i := range t {
+		if t[i].ID == id {
+			return i
+		}
+	}
+	return -1
 }

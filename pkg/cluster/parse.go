@@ -95,6 +95,7 @@ func parseNode(fields []string) (Node, error) {
 		return Node{}, fmt.Errorf("%w: config epoch %q", ErrNodes, fields[fieldEpoch])
 	}
 	node.Connected = fields[fieldLink] == "connected"
+	node.Awaited = fields[fieldPing] != "0"
 	if err := parseOwned(&node, fields[fieldSlots:]); err != nil {
 		return Node{}, err
 	}

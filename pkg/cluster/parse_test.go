@@ -164,6 +164,13 @@ func TestParseNodes_Lines(t *testing.T) {
 			idA + " ?:6379@16379 handshake,fail?,noaddr - 0 0 0 disconnected",
 			cluster.Node{Addr: cluster.Addr{Port: 6379, BusPort: 16379}, Flags: cluster.Flags{Handshake: true, PFail: true, NoAddr: true}},
 		},
+		"a ping that was sent has not been answered": {
+			idA + " 10.0.0.1:6379@16379 master,fail? - 1795334474333 1795334473829 0 connected",
+			cluster.Node{
+				Addr: cluster.Addr{IP: "10.0.0.1", Port: 6379, BusPort: 16379}, Role: cluster.Primary,
+				Flags: cluster.Flags{PFail: true}, Connected: true, Awaited: true,
+			},
+		},
 		"open slots come sorted": {
 			idA + " :0@0 fail,master - 0 0 0 connected [9-<-" + idB + "] [7->-" + idB + "]",
 			cluster.Node{Role: cluster.Primary, Flags: cluster.Flags{Fail: true}, Connected: true, Open: []cluster.OpenSlot{
@@ -236,7 +243,7 @@ func same(a, b cluster.Node) bool {
 		}
 	}
 	return a.ID == b.ID && a.Addr == b.Addr && a.Hostname == b.Hostname && a.Role == b.Role && a.Flags == b.Flags &&
-		a.PrimaryID == b.PrimaryID && a.ConfigEpoch == b.ConfigEpoch && a.Connected == b.Connected && a.Slots == b.Slots
+		a.PrimaryID == b.PrimaryID && a.Awaited == b.Awaited && a.ConfigEpoch == b.ConfigEpoch && a.Connected == b.Connected && a.Slots == b.Slots
 }
 
 func FuzzParseNodes(f *testing.F) {

@@ -208,3 +208,13 @@ func (s SlotSet) String() string {
 	}
 	return strings.Join(parts, ",")
 }
+
+// first is the lowest slot; SlotCount when there is none.
+func (s SlotSet) first() Slot {
+	for i, w := range s.words {
+		if w != 0 {
+			return Slot(i*wordBits + bits.TrailingZeros64(w))
+		}
+	}
+	return SlotCount
+}

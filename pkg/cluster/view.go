@@ -26,6 +26,24 @@ type Member struct {
 // Seen says whether the node answered.
 func (m Member) Seen() bool { return m.Info != nil }
 
+// Live says whether the node answered, has its data, and its pod is to stay. Only live nodes are given anything to do.
+func (m Member) Live() bool {
+	return m.Info != nil && !m.Info.Loading && m.Pod.State != PodTerminating && m.Pod.State != PodEnded
+}
+
+// ID is the node's ID; "" when it was not seen.
+func (m Member) ID() NodeID {
+	if m.Info == nil {
+		return ""
+	}
+	for i := range m.Info.Table {
+		if m.Info.Table[i].Flags.Myself {
+			return m.Info.Table[i].ID
+		}
+	}
+	return ""
+}
+
 // PodState is how far a pod has come.
 type PodState int
 

@@ -24,6 +24,9 @@ func (s Setting) String() string {
 // GoString is String: %#v must not print a secret either.
 func (s Setting) GoString() string { return fmt.Sprintf("redis.Setting{%q}", s.String()) }
 
+// Format answers every verb with String or GoString, as that of Credentials does.
+func (s Setting) Format(f fmt.State, verb rune) { format(f, verb, s) }
+
 // secretSettings hold a password.
 var secretSettings = []string{
 	"masterauth", "primaryauth", "requirepass", "tls-client-key-file-pass", "tls-key-file-pass", "user",

@@ -48,13 +48,20 @@ func (c Credentials) String() string {
 func (c Credentials) GoString() string { return "redis.Credentials{" + c.String() + "}" }
 
 // Format answers every verb with String or GoString. Without it %d would print the fields.
-func (c Credentials) Format(s fmt.State, verb rune) {
-	text := c.String()
-	if verb == 'v' && s.Flag('#') {
-		text = c.GoString()
+func (c Credentials) Format(f fmt.State, verb rune) { format(f, verb, c) }
+
+// discreet is a value that hides a secret when it is printed.
+type discreet interface {
+	fmt.Stringer
+	fmt.GoStringer
+}
+
+func format(f fmt.State, verb rune, value discreet) {
+	text := value.String()
+	if verb == 'v' && f.Flag('#') {
+		text = value.GoString()
 	}
-	// A formatter has no way to return the error of its writer.
-	_, _ = io.WriteString(s, text)
+	_, _ = io.WriteString(f, text) // a Formatter cannot return an error
 }
 
 func (c Credentials) user() string {

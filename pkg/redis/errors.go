@@ -20,7 +20,7 @@ var (
 	// socket it proves that the process is dead; over a network it proves nothing.
 	ErrRefused = errors.New("nobody listens")
 	// ErrTLS says that one side did not accept the other's certificate, or does not speak TLS.
-	ErrTLS = errors.New("tls")
+	ErrTLS = errors.New("no secure connection")
 	// ErrNotRedis says that what listens there does not speak the protocol of Redis, or not as we know it.
 	ErrNotRedis = errors.New("not an answer of redis")
 	// ErrClosed says that the Clients were closed.
@@ -83,7 +83,6 @@ var replyMeanings = []struct {
 	{code: "noauth", kinds: []error{ErrAuth}},
 	{code: "wrongpass", kinds: []error{ErrAuth}},
 	{code: "denied", kinds: []error{ErrAuth, errHangsUp}}, // protected mode
-	{words: "called without any password configured", kinds: []error{ErrAuth}},
 	{code: "noperm", kinds: []error{ErrNoPermission}},
 	{code: "loading", kinds: []error{ErrLoading}},
 	{code: "busy", kinds: []error{ErrBusy}},
@@ -116,17 +115,30 @@ func newReplyError(text string) *ReplyError {
 	plain := plainWords.Replace(strings.ToLower(text))
 	code, _, _ := strings.Cut(plain, " ")
 	for _, m := range replyMeanings {
-		if m.code == code || m.words != "" && strings.Contains(plain, m.words) {
+		if m.code != "" && m.code == code || m.words != "" && strings.Contains(plain, m.words) {
 			return &ReplyError{Text: text, kinds: m.kinds}
 		}
 	}
 	return &ReplyError{Text: text}
 }
 
+// protocolError is an ErrNotRedis that was found while reading. As a type it is found again in what radix
+// wraps around it.
+type protocolError struct{ first []byte }
+
+func (e *protocolError) Error() string {
+	return fmt.Sprintf("%v: it begins with %q", ErrNotRedis, e.first)
+}
+
+func (e *protocolError) Unwrap() error { return ErrNotRedis }
+
 // transportError gives an error of connecting, writing or reading its meaning. The address is left out of
 // it: the caller says it.
 func transportError(ctx context.Context, err error) error {
-	var reply *ReplyError
+	var (
+		reply    *ReplyError
+		protocol *protocolError
+	)
 	if errors.As(err, &reply) {
 		return reply
 	}
@@ -143,8 +155,10 @@ func transportError(ctx context.Context, err error) error {
 	switch {
 	case isTLS(err):
 		return fmt.Errorf("%w: %w", ErrTLS, bare(err))
-	case errors.Is(err, ErrNotRedis), errors.Is(err, ErrClosed):
-		return err
+	case errors.As(err, &protocol):
+		return protocol
+	case errors.Is(err, ErrClosed):
+		return ErrClosed
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: connection closed by the other side: %w", ErrNotReachable, io.EOF)
 	}
@@ -178,8 +192,14 @@ func isTLS(err error) bool {
 
 // bare is the cause of a network error without the addresses around it.
 func bare(err error) error {
-	var opErr *net.OpError
-	if errors.As(err, &opErr) {
+	var (
+		opErr   *net.OpError
+		addrErr *net.AddrError
+	)
+	switch {
+	case errors.As(err, &addrErr):
+		return errors.New(addrErr.Err)
+	case errors.As(err, &opErr):
 		return opErr.Err
 	}
 	return err

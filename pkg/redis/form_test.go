@@ -2,31 +2,32 @@ package redis_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/redis/redistest"
 )
 
-// TestForm forms a cluster of 3+3 on every engine of this machine, and says how long it took.
-func TestForm(t *testing.T) {
-	for _, engine := range redistest.Engines(t) {
-		t.Run(engine.Name, func(t *testing.T) {
-			var took []time.Duration
-			for range 3 {
-				servers := redistest.StartMany(t, 6, redistest.Options{Engine: engine})
-				start := time.Now()
-				c := redistest.Join(t, servers, 3)
-				took = append(took, time.Since(start).Round(time.Millisecond))
-				for i, o := range c.Clients.ObserveAll(t.Context(), c.Endpoints()) {
-					if o.Err != nil || o.Info.Version != engine.Version {
-						t.Errorf("server %d: %v, version %q, want %q", i, o.Err, o.Info.Version, engine.Version)
+// BenchmarkForm is the time from nodes that know nobody to a whole cluster. A server that has just started
+// serves no slots for two seconds; one that has been up and alone waits half a second, which is the node
+// timeout that the cluster is formed with.
+func BenchmarkForm(b *testing.B) {
+	for _, nodes := range []int{6, 30} {
+		for _, age := range []time.Duration{0, 3 * time.Second} {
+			b.Run(fmt.Sprintf("nodes=%d/age=%v", nodes, age), func(b *testing.B) {
+				for b.Loop() {
+					b.StopTimer()
+					servers := redistest.StartMany(b, nodes, redistest.Options{})
+					time.Sleep(age)
+					b.StartTimer()
+					c := redistest.Join(b, servers, nodes/2)
+					b.StopTimer()
+					for _, s := range c.Servers {
+						s.Kill()
 					}
+					b.StartTimer()
 				}
-			}
-			slices.Sort(took)
-			t.Log(fmt.Sprint(engine.Version, ": formed in ", took))
-		})
+			})
+		}
 	}
 }

@@ -1,8 +1,8 @@
 package redis
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/mediocregopher/radix/v4"
@@ -33,13 +33,15 @@ func (r *reply) UnmarshalRESP(br resp.BufferedReader, o *resp.Opts) error {
 		return err
 	}
 	if !strings.Contains(knownPrefixes, string(first)) {
-		return fmt.Errorf("%w: it begins with %q", ErrNotRedis, first)
+		return &protocolError{first: bytes.Clone(first)}
 	}
 	if resp3.ArrayHeaderPrefix == resp3.Prefix(first[0]) {
-		err = resp3.Unmarshal(br, &r.list, o)
-	} else {
-		err = resp3.Unmarshal(br, &r.text, o)
+		return r.keep(resp3.Unmarshal(br, &r.list, o))
 	}
+	// Not into a string: radix would allocate whatever length is announced before anything of it has come.
+	var text strings.Builder
+	err = resp3.Unmarshal(br, &text, o)
+	r.text = text.String()
 	return r.keep(err)
 }
 

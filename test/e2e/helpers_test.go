@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"time"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
@@ -28,6 +29,27 @@ func newPods(c *framework.Cluster, before *redisv1.RedisCluster) func(context.Co
 		}
 		if len(pods) != len(before.Status.Nodes) {
 			return fmt.Errorf("%d pods of %d", len(pods), len(before.Status.Nodes))
+		}
+		return nil
+	}
+}
+
+// quietFor is nil once no object of the namespace has changed for this long.
+func quietFor(ns string, quiet time.Duration) func(context.Context) error {
+	var last string
+	var since time.Time
+	return func(ctx context.Context) error {
+		out, err := env.Run(ctx, framework.Tool("kubectl"), "get", "--namespace", ns, "-o",
+			"jsonpath={.items[*].metadata.resourceVersion}",
+			"redisclusters,pods,services,configmaps,secrets,persistentvolumeclaims,poddisruptionbudgets,events")
+		if err != nil {
+			return err
+		}
+		if out != last {
+			last, since = out, time.Now()
+		}
+		if time.Since(since) < quiet {
+			return fmt.Errorf("something has changed %s ago", time.Since(since))
 		}
 		return nil
 	}

@@ -1,0 +1,87 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+)
+
+// TestBadInputIsRefused asks the API server itself: the answer must name the field.
+func TestBadInputIsRefused(t *testing.T) {
+	ns := env.Namespace(t, "e2e-refuse")
+	container := func(name string) corev1.Container { return corev1.Container{Name: name, Image: "redis:8.0"} }
+	spec := func(rc *redisv1.RedisCluster) *corev1.PodSpec { return &rc.Spec.PodTemplate.Spec }
+	config := func(key, value string) func(*redisv1.RedisCluster) {
+		return func(rc *redisv1.RedisCluster) {
+			rc.Spec.Config = redisv1.Config{key: redisv1.ConfigValue(value)}
+		}
+	}
+	size := resource.MustParse("0")
+	cases := map[string]struct {
+		edit func(rc *redisv1.RedisCluster)
+		want string
+	}{
+		"no masters":    {func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(0)) }, "spec.numberOfMaster"},
+		"-1 masters":    {func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(-1)) }, "spec.numberOfMaster"},
+		"two masters":   {func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(2)) }, "spec.numberOfMaster"},
+		"20000 masters": {func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(20000)) }, "spec.numberOfMaster"},
+		"-1 replicas":   {func(rc *redisv1.RedisCluster) { rc.Spec.ReplicationFactor = new(int32(-1)) }, "spec.replicationFactor"},
+		"1600 nodes":    {func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(800)) }, "spec.replicationFactor"},
+		"no container":  {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Name = "db" }, "spec.podTemplate"},
+		"no image":      {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Image = "" }, "spec.podTemplate"},
+		"command":       {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Command = []string{"sh"} }, "command"},
+		"second reserved": {func(rc *redisv1.RedisCluster) {
+			spec(rc).Containers = append(spec(rc).Containers, container("redisnode"))
+		}, "redisnode"},
+		"reserved init": {func(rc *redisv1.RedisCluster) {
+			spec(rc).InitContainers = []corev1.Container{container("install")}
+		}, "initContainers"},
+		"reserved volume":     {func(rc *redisv1.RedisCluster) { spec(rc).Volumes = []corev1.Volume{{Name: "data"}} }, "volumes"},
+		"cluster-enabled":     {config("cluster-enabled", "no"), "spec.config.cluster-enabled"},
+		"dir":                 {config("dir", "/tmp"), "spec.config.dir"},
+		"port":                {config("port", "1"), "spec.config.port"},
+		"bind":                {config("bind", "0.0.0.0"), "spec.config.bind"},
+		"unixsocket":          {config("unixsocket", "/x"), "spec.config.unixsocket"},
+		"cluster-config-file": {config("cluster-config-file", "x"), "spec.config.cluster-config-file"},
+		"requirepass":         {config("requirepass", "x"), "spec.config.requirepass"},
+		"two lines":           {config("maxmemory-policy", "noeviction\nport 1"), "one line"},
+		"upper case":          {config("MaxMemory", "1gb"), "spec.config keys"},
+		"label": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.AdditionalLabels = map[string]string{"redisoperator.io/cluster": "x"}
+		}, "spec.additionalLabels"},
+		"claim without size": {func(rc *redisv1.RedisCluster) { rc.Spec.Storage.Type = redisv1.StoragePersistent }, "spec.storage.size"},
+		"size without claim": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Storage = redisv1.StorageSpec{Type: redisv1.StorageEphemeral, Size: &size}
+		}, "spec.storage"},
+		"memory":    {func(rc *redisv1.RedisCluster) { rc.Spec.Memory.MaxmemoryPercent = new(int32(101)) }, "spec.memory.maxmemoryPercent"},
+		"name":      {func(rc *redisv1.RedisCluster) { rc.Name = "demo.with.dots" }, "metadata.name"},
+		"long name": {func(rc *redisv1.RedisCluster) { rc.Name = "demo" + strings.Repeat("x", 60) }, "metadata.name"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			rc := &redisv1.RedisCluster{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "demo"},
+				Spec: redisv1.RedisClusterSpec{PodTemplate: corev1.PodTemplateSpec{
+					Spec: corev1.PodSpec{Containers: []corev1.Container{container("redis")}},
+				}},
+			}
+			redisv1.SetDefaults(rc)
+			c.edit(rc)
+			_, err := env.Redis.RedisoperatorV1().RedisClusters(ns).
+				Create(t.Context(), rc, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			if err == nil {
+				t.Fatal("the API server accepted it")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("the answer does not name %s: %v", c.want, err)
+			}
+		})
+	}
+}

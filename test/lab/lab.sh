@@ -22,7 +22,7 @@ USAGE="usage: lab.sh VERB
   fault VERB ...           cuts, freezes, delays: lab.sh fault help
   engines                  unpacks the Redis and Valkey servers into the cache (also tried again when a suite failed)
   build                    builds everything into the cache, starts nothing
-  cache                    prints the cache's path"
+  cache, bin               print the paths of the cache and of the lab's programs"
 
 # --- up ------------------------------------------------------------------------------------------------------
 
@@ -307,6 +307,10 @@ main() {
       ctr_on "$@"
       ;;
     cache) echo "$CACHE" ;;
+    bin)
+      bin_locate
+      echo "$BIN"
+      ;;
     help | -h | --help) echo "$USAGE" ;;
     *)
       echo "$USAGE" >&2

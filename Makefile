@@ -1,0 +1,154 @@
+# `make help` lists the targets. Tools and the lab are built once, outside of the clone.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+BINARIES := operator redisnode kubectl-redis_cluster
+CHARTS   := charts/redis-operator charts/redis-cluster
+
+# Images as the charts name them; the lab gets them under the tag dev.
+OPERATOR_IMAGE  ?= ghcr.io/redisoperator/operator:dev
+REDISNODE_IMAGE ?= ghcr.io/redisoperator/redisnode:dev
+
+export TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/redis-operator-tools/bin
+GENERATORS   := controller-gen deepcopy-gen client-gen lister-gen informer-gen applyconfiguration-gen
+LAB          := test/lab/lab.sh
+
+# make lab-up NODES=3 NS=mylab; the rest of what lab.sh takes passes through the environment.
+NODES ?= 1
+export NODES
+
+##@ Build
+
+.PHONY: build
+build: $(BINARIES:%=bin/%) ## The three binaries, static, in bin/
+
+# Go knows what is new: these are always asked for.
+.PHONY: $(BINARIES:%=bin/%)
+$(BINARIES:%=bin/%):
+	@$(GOBUILD) -o $@ ./cmd/$(@F)
+
+.PHONY: images
+images: ## Container images from docker/, with $(BUILDER) (docker, podman or buildah)
+	hack/images.sh $(OPERATOR_IMAGE) $(REDISNODE_IMAGE)
+
+.PHONY: generate
+generate: tools-generate ## Regenerates clients, deep copies, CRD and reference
+	hack/update-codegen.sh
+
+.PHONY: tools
+tools: ## Build tools, pinned in hack/tools
+	@hack/tools.sh $(GENERATORS) golangci-lint helm >/dev/null
+
+.PHONY: tools-generate
+tools-generate:
+	@hack/tools.sh $(GENERATORS) >/dev/null
+
+.PHONY: clean
+clean: ## Removes what was built in the clone (caches stay: `make lab-clean` for the lab's)
+	rm -rf bin dist
+
+##@ Test
+
+.PHONY: test
+test: ## Everything: verify, lint, unit, e2e, with the time of each at the end
+	@hack/test.sh verify lint unit e2e
+
+.PHONY: lint
+lint: ## golangci-lint, helm lint, shell scripts
+	@hack/lint.sh
+
+.PHONY: verify
+verify: tools-generate ## Generated files are what the sources make
+	hack/verify-codegen.sh
+
+# Everything but the end-to-end tests, which need a Kubernetes.
+UNIT = $$(go list ./... | grep -v /test/e2e)
+
+.PHONY: unit
+unit: engines helm ## Tests with the race detector; pkg/redis against real servers
+	CGO_ENABLED=1 go test -race -timeout 15m $(UNIT)
+
+.PHONY: test-race
+test-race: unit ## The same
+
+.PHONY: integration
+integration: engines ## Only what talks to real Redis and Valkey servers
+	CGO_ENABLED=1 go test -race -count=1 -timeout 15m ./pkg/redis/... ./pkg/redisnode/...
+
+.PHONY: e2e
+e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName for one)
+	@$(MAKE) lab-up lab-images NODES=3
+	@eval "$$($(LAB) env)" && export PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
+	  go test ./test/e2e/... -count=1 -timeout 30m -v $(E2E)
+
+.PHONY: bench
+bench: engines ## Benchmarks; writes test/bench/RESULTS.md where one is kept
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: helm
+helm:
+	@hack/tools.sh helm >/dev/null
+
+.PHONY: engines lab-engines
+engines lab-engines: ## Redis and Valkey servers for tests, unpacked in the lab's cache
+	@$(LAB) engines >/dev/null
+
+##@ Try
+
+.PHONY: demo
+demo: ## A Redis Cluster of three masters and three replicas, from nothing (or where KUBECONFIG points)
+	@hack/demo.sh up
+
+.PHONY: demo-down
+demo-down: ## Removes the demo, and the lab when it ran there
+	@hack/demo.sh down
+
+.PHONY: lab-up
+lab-up: ## A real Kubernetes on this machine: NODES=1..3, zones a, b, c
+	@$(LAB) up
+	@mkdir -p $(TOOLS) && ln -sfn "$$($(LAB) bin)/kubectl" $(TOOLS)/kubectl
+
+.PHONY: lab-down
+lab-down: ## Stops it
+	@$(LAB) down
+
+.PHONY: lab-status
+lab-status: ## What runs there
+	@$(LAB) status
+
+.PHONY: lab-kubectl
+lab-kubectl: ## kubectl there: make lab-kubectl ARGS="get pods -A"
+	@$(LAB) kubectl $(ARGS)
+
+.PHONY: lab-images
+lab-images: build ## Our two images, built and loaded on its nodes
+	@$(LAB) image $(OPERATOR_IMAGE) bin/operator
+	@$(LAB) image $(REDISNODE_IMAGE) bin/redisnode
+
+.PHONY: lab-clean
+lab-clean: lab-down ## Stops it and removes everything that was built for it
+	rm -rf --one-file-system "$$($(LAB) cache)"
+
+##@ Release
+
+.PHONY: release-check
+release-check: ## .goreleaser.yml is valid (builds goreleaser the first time: minutes)
+	"$$(hack/tools.sh goreleaser)" check
+
+.PHONY: goreleaser-check
+goreleaser-check: release-check ## The same
+
+.PHONY: release
+release: ## Publishes the tag that is checked out
+	"$$(hack/tools.sh goreleaser)" release --clean
+
+.PHONY: help
+help: ## This
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z][a-z0-9 -]*:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

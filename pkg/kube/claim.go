@@ -39,7 +39,7 @@ func unbound(claim *corev1.PersistentVolumeClaim) bool {
 
 // replaceClaim deletes an unbound claim, so that the next look makes it as it is wanted now. A pod that waits for it is
 // not scheduled yet, and finds the new one under the same name.
-func (r resource) replaceClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+func (r target) replaceClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	if err := r.delete(ctx, claim); err != nil && !apierrors.IsNotFound(err) {
 		return wrap("delete", r.kind, claim.Name, stale(err))
 	}

@@ -41,7 +41,7 @@ func NewObjectControl(client kubernetes.Interface) *ObjectControl {
 // another cluster is ErrVolumeConflict. An unbound claim that is to be different is deleted to be made again (ErrStale:
 // look again), since a claim cannot be changed; a bound one keeps its size and class.
 func (c *ObjectControl) Ensure(ctx context.Context, rc *redisv1.RedisCluster, wanted Object, cached Getter) error {
-	r, err := c.resource(wanted)
+	r, err := c.target(wanted)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (c *ObjectControl) Ensure(ctx context.Context, rc *redisv1.RedisCluster, wa
 
 // Remove deletes the cluster's object of this kind and name, when there is one. What is somebody else's stays.
 func (c *ObjectControl) Remove(ctx context.Context, rc *redisv1.RedisCluster, unwanted Object, cached Getter) error {
-	r, err := c.resource(unwanted)
+	r, err := c.target(unwanted)
 	if err != nil {
 		return err
 	}

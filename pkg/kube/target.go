@@ -17,8 +17,8 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 )
 
-// resource is the API of one kind in one namespace, without its type.
-type resource struct {
+// target is the API of one kind in one namespace, without its type.
+type target struct {
 	apiVersion, kind string
 	// belongs is nil when an object is the cluster's and stays.
 	belongs func(obj Object, rc *redisv1.RedisCluster) error
@@ -38,30 +38,30 @@ type typedClient[T Object] interface {
 	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
 }
 
-// resource finds the API for an object.
-func (c *ObjectControl) resource(obj Object) (resource, error) {
+// target finds the API for an object.
+func (c *ObjectControl) target(obj Object) (target, error) {
 	core, namespace := c.client.CoreV1(), obj.GetNamespace()
 	switch obj.(type) {
 	case *corev1.Service:
-		return newResource("v1", "Service", core.Services(namespace)), nil
+		return newTarget("v1", "Service", core.Services(namespace)), nil
 	case *corev1.ConfigMap:
-		return newResource("v1", "ConfigMap", core.ConfigMaps(namespace)), nil
+		return newTarget("v1", "ConfigMap", core.ConfigMaps(namespace)), nil
 	case *corev1.ServiceAccount:
-		return newResource("v1", "ServiceAccount", core.ServiceAccounts(namespace)), nil
+		return newTarget("v1", "ServiceAccount", core.ServiceAccounts(namespace)), nil
 	case *policyv1.PodDisruptionBudget:
 		budgets := c.client.PolicyV1().PodDisruptionBudgets(namespace)
-		return newResource("policy/v1", "PodDisruptionBudget", budgets), nil
+		return newTarget("policy/v1", "PodDisruptionBudget", budgets), nil
 	case *corev1.PersistentVolumeClaim:
-		r := newResource("v1", "PersistentVolumeClaim", core.PersistentVolumeClaims(namespace))
+		r := newTarget("v1", "PersistentVolumeClaim", core.PersistentVolumeClaims(namespace))
 		r.belongs = claimBelongs
 		return r, nil
 	default:
-		return resource{}, fmt.Errorf("ensure %T: not a kind that the operator keeps", obj)
+		return target{}, fmt.Errorf("ensure %T: not a kind that the operator keeps", obj)
 	}
 }
 
-func newResource[T Object](apiVersion, kind string, client typedClient[T]) resource {
-	return resource{
+func newTarget[T Object](apiVersion, kind string, client typedClient[T]) target {
+	return target{
 		apiVersion: apiVersion,
 		kind:       kind,
 		belongs: func(obj Object, rc *redisv1.RedisCluster) error {
@@ -89,7 +89,7 @@ func newResource[T Object](apiVersion, kind string, client typedClient[T]) resou
 }
 
 // make creates the object. Who loses the race for a name looks again: whose object it is now decides.
-func (r resource) make(ctx context.Context, wanted Object) error {
+func (r target) make(ctx context.Context, wanted Object) error {
 	err := r.create(ctx, wanted)
 	if apierrors.IsAlreadyExists(err) {
 		err = fmt.Errorf("%w: %w", ErrStale, err)
@@ -98,7 +98,7 @@ func (r resource) make(ctx context.Context, wanted Object) error {
 }
 
 // delete deletes exactly the object that was looked at.
-func (r resource) delete(ctx context.Context, live Object) error {
+func (r target) delete(ctx context.Context, live Object) error {
 	return r.remove(ctx, live.GetName(), metav1.DeleteOptions{Preconditions: preconditions(live)})
 }
 
@@ -107,7 +107,7 @@ func (r resource) delete(ctx context.Context, live Object) error {
 //
 // Objects are made by create and not by apply, because only create refuses when somebody else was faster. So the
 // fields that create set are first moved to the manager of apply: it removes only what it owns.
-func (r resource) apply(ctx context.Context, wanted, live Object) error {
+func (r target) apply(ctx context.Context, wanted, live Object) error {
 	move, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(fieldManager), fieldManager)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (r resource) apply(ctx context.Context, wanted, live Object) error {
 
 // applyBody is the wanted object as the API takes it. It names the UID of the live object, so that one made by somebody
 // else under the same name in the meantime is not overwritten.
-func (r resource) applyBody(wanted, live Object) ([]byte, error) {
+func (r target) applyBody(wanted, live Object) ([]byte, error) {
 	if claim, ok := live.(*corev1.PersistentVolumeClaim); ok {
 		wanted = withSpecOf(wanted, claim)
 	}

@@ -51,16 +51,12 @@ func (e *Events) Conditions(rc *redisv1.RedisCluster, status redisv1.RedisCluste
 	}
 }
 
-// silent are the changes that say nothing new: the good news of a cluster's first status, and progress.
+// silent are the changes that say nothing new: what a new cluster is not yet, and progress that goes on.
 func silent(was *metav1.Condition, now metav1.Condition) bool {
-	switch now.Type {
-	case redisv1.ConditionProgressing:
+	if now.Type == redisv1.ConditionProgressing {
 		return was == nil || now.Status == metav1.ConditionTrue || was.Status == now.Status
-	case redisv1.ConditionReady:
-		return was == nil && now.Status != metav1.ConditionTrue
-	default:
-		return was == nil && now.Status != metav1.ConditionTrue
 	}
+	return was == nil && now.Status != metav1.ConditionTrue
 }
 
 // eventType is Warning for what needs attention.

@@ -159,13 +159,13 @@ func (c *SecretControl) renew(
 	if err := checkOwner("Secret", live, rc); err != nil {
 		return nil, err
 	}
+	c.forget(rc, name)
 	wanted, err := r.generate()
 	if err != nil {
 		return nil, fmt.Errorf("generate secret %s: %w", name, err)
 	}
 	updated := live.DeepCopy()
 	updated.Data = wanted.Data
-	c.forget(rc, name)
 	// The resourceVersion of what was read goes with it: what changed since is not overwritten.
 	updated, err = c.client.CoreV1().Secrets(rc.Namespace).
 		Update(ctx, updated, metav1.UpdateOptions{FieldManager: fieldManager})

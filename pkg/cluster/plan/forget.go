@@ -1,0 +1,99 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// forgetGoneNodes removes nodes that are in no pod any more from the tables of all others at once: who is left
+// out would tell the others of them again.
+// Invariant: it needs two witnesses, Kubernetes (every pod was seen to be somebody else) and the nodes (all of
+// them have given it up); and a node that owns slots, or that a node still follows, is never forgotten.
+func forgetGoneNodes(w Wanted, v cluster.View) (Decision, bool) {
+	if !complete(v) || slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Info.Loading }) {
+		return Decision{}, false
+	}
+	var gone []cluster.NodeID
+	for _, g := range v.Ghosts() {
+		if g.GivenUp && !followed(v, g.ID) && (g.Slots.IsEmpty() || unused(w, v)) {
+			gone = append(gone, g.ID)
+		}
+	}
+	var bans []Ban
+	for _, m := range liveMembers(v) {
+		nodes := slices.DeleteFunc(slices.Clone(gone), func(id cluster.NodeID) bool {
+			_, listed := m.Info.Table.Find(id)
+			return !listed
+		})
+		if len(nodes) > 0 {
+			bans = append(bans, Ban{Pod: m.Pod.Name, Nodes: nodes})
+		}
+	}
+	if len(bans) == 0 {
+		return Decision{}, false
+	}
+	return Decision{
+		Step:    Forget{Bans: bans},
+		Reason:  ForgettingNodes,
+		Message: fmt.Sprintf("%s %s in no pod any more", nodeNames(gone), verb(len(gone), "is", "are")),
+		Requeue: requeueForming,
+	}, true
+}
+
+// followed says that a node that was seen is a replica of this one.
+func followed(v cluster.View, id cluster.NodeID) bool {
+	return slices.ContainsFunc(v.Members, func(m cluster.Member) bool {
+		return m.Info != nil && m.Info.Self().PrimaryID == id
+	})
+}
+
+// unused says that the cluster was never formed and holds nothing: a pod that was lost while it was being made
+// gives its slots back.
+func unused(w Wanted, v cluster.View) bool {
+	return !w.Bootstrapped && !slices.ContainsFunc(v.Members, func(m cluster.Member) bool {
+		return m.Info == nil || m.Info.Keys > 0
+	})
+}
+
+func nodeNames(ids []cluster.NodeID) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = "node " + id.Short()
+	}
+	return list(names)
+}
+
+// waitForFailover waits for replicas of a primary that is not there to elect one of them.
+// Invariant: while a copy can be promoted nothing else is done about a shard.
+func waitForFailover(_ Wanted, v cluster.View) (Decision, bool) {
+	var shards []string
+	for _, s := range v.Shards() {
+		if s.Primary.Info != nil || len(s.Replicas) == 0 || !failed(v, s.ID) {
+			continue
+		}
+		var heirs []string
+		for _, r := range s.Replicas {
+			heirs = append(heirs, r.Pod.Name)
+		}
+		shards = append(shards, fmt.Sprintf("%s to take over slots %s from node %s", list(heirs), s.Slots, s.ID.Short()))
+	}
+	if len(shards) == 0 {
+		return Decision{}, false
+	}
+	return wait(WaitingForFailover, "waiting for "+list(shards)+", which failed", requeueForming), true
+}
+
+// failed says that a table has the node as failed, or that it is in no pod.
+func failed(v cluster.View, id cluster.NodeID) bool {
+	for _, m := range v.Members {
+		if m.Info == nil {
+			continue
+		}
+		if n, ok := m.Info.Table.Find(id); ok && n.Flags.Fail {
+			return true
+		}
+	}
+	return complete(v)
+}

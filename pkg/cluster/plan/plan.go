@@ -1,0 +1,81 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// When to look again.
+const (
+	requeueNow     = 10 * time.Millisecond  // after a step whose effect is there at once
+	requeueForming = 200 * time.Millisecond // while nodes start, meet, and link: seconds count
+	requeueWaiting = time.Second            // while something takes its time
+	requeueIdle    = 15 * time.Second       // nothing to do: a node's trouble that no event tells of
+)
+
+// rule decides the next step, or says false. Its doc comment states the invariant that it protects.
+type rule func(Wanted, cluster.View) (Decision, bool)
+
+// rules are tried in order; the first that decides wins. The order is the policy: first have all pods, then look
+// clearly, then lose nothing, then be whole, then be the right size; and last say what is waited for.
+//
+// Nothing stands still for a node that is not seen but what depends on it: until the cluster is formed that is
+// all (waitForView); later each rule says what it needs to have seen, and waitForNodes comes near the end.
+var rules = []rule{
+	replaceEndedPods,  // evicted: they cannot run again
+	replaceStuckPods,  // never started, and the spec has changed since: a corrected spec heals
+	dropUnstartedPods, // more pods than wanted before anything is formed
+	createMissingPods, // pods that do not exist cannot be seen
+
+	refuseTwins,     // two pods with one identity
+	refuseStrangers, // somebody else's nodes
+	waitForView,     // until formed, all depends on all
+
+	coverSlots,       // only at bootstrap
+	meetNodes,        // everybody knows everybody, at today's addresses, before anything is forgotten
+	forgetGoneNodes,  // on all nodes at once
+	attachReplicas,   // slotless primaries become replicas
+	deleteSurplusPods, // never one that owns slots or holds a copy that counts
+
+	waitForFailover, // a dead primary's replica is to take over
+	reportLostSlots, // nobody has them: not ours to decide yet
+	waitForNodes,    // a node is missing, and nothing else is left to do
+	reportStrayKeys, // a node that could be a replica holds keys
+	waitForState,    // links, agreement, cluster_state
+	reportScaling,   // moving slots is not built yet
+}
+
+// Next is the next step, why, and when to look again. It is a function of its arguments alone: an operator
+// that was killed at any moment goes on from what it sees.
+func Next(w Wanted, v cluster.View) Decision {
+	if !w.ZoneAware {
+		v = v.WithoutZones()
+	}
+	for _, decide := range rules {
+		if d, ok := decide(w, v); ok {
+			return d
+		}
+	}
+	return converged(w, v)
+}
+
+// wait is a decision to do nothing.
+func wait(reason, message string, requeue time.Duration) Decision {
+	return Decision{Step: Wait{}, Reason: reason, Message: message, Requeue: requeue}
+}
+
+// standing is what is wanted within what this release can do: slots cannot move yet, so the shards that own
+// them are as many as there are. Slots that nobody owns leave room for more.
+func standing(w Wanted, v cluster.View) Wanted {
+	owners := len(v.Owners())
+	if v.Uncovered().IsEmpty() {
+		w.Primaries = owners
+	} else {
+		w.Primaries = max(owners, w.Primaries)
+	}
+	return w
+}
+
+// formed says that all slots have had an owner: from here on they are not given, only kept.
+func formed(w Wanted, v cluster.View) bool { return w.Bootstrapped || v.Uncovered().IsEmpty() }

@@ -1,0 +1,44 @@
+package plan
+
+// The reasons of decisions. They are stable: people's alerts name them. docs/status-conditions.md is made from
+// these comments.
+const (
+	// ReplacingEndedPod means that a pod was evicted or has ended, cannot run again, and is replaced.
+	ReplacingEndedPod = "ReplacingEndedPod"
+	// ReplacingStuckPod means that a pod of an older spec never started Redis, and is replaced by one of the new spec.
+	ReplacingStuckPod = "ReplacingStuckPod"
+	// DeletingSurplusPod means that a pod is deleted that is no longer wanted and holds nothing that is needed.
+	DeletingSurplusPod = "DeletingSurplusPod"
+	// CreatingPods means that pods that are wanted do not exist, and are created.
+	CreatingPods = "CreatingPods"
+	// TwinNodes means that two pods have the same node ID, as when a volume was copied. Nothing is done until one is gone.
+	TwinNodes = "TwinNodes"
+	// ForeignNodes means that nodes know a live node that is in no pod of this cluster. Nothing is done until it is gone.
+	ForeignNodes = "ForeignNodes"
+	// WaitingForPods means that pods are not scheduled, not started, or not gone yet.
+	WaitingForPods = "WaitingForPods"
+	// WaitingForNodes means that Redis in a running pod does not answer, or still loads its data.
+	WaitingForNodes = "WaitingForNodes"
+	// AddingSlots means that slots are given to primaries, once in a cluster's life.
+	AddingSlots = "AddingSlots"
+	// MeetingNodes means that nodes are introduced to each other, or told each other's new addresses.
+	MeetingNodes = "MeetingNodes"
+	// ForgettingNodes means that nodes whose pods are gone are removed from the tables of all others.
+	ForgettingNodes = "ForgettingNodes"
+	// AttachingReplicas means that nodes without slots are made replicas.
+	AttachingReplicas = "AttachingReplicas"
+	// WaitingForFailover means that a primary is dead or gone, and a replica of it is to take over.
+	WaitingForFailover = "WaitingForFailover"
+	// SlotsUncovered means that slots have no owner any more. They are not given away silently: their data may be lost.
+	SlotsUncovered = "SlotsUncovered"
+	// StrayKeys means that a node without slots holds keys, so that making it a replica would delete them.
+	StrayKeys = "StrayKeys"
+	// WaitingForSync means that replicas copy their primary's data.
+	WaitingForSync = "WaitingForSync"
+	// WaitingForClusterState means that the nodes have yet to agree, or to find the cluster in order.
+	WaitingForClusterState = "WaitingForClusterState"
+	// ScalingNotImplemented means that numberOfMaster was changed, which this release cannot do: nothing was changed.
+	ScalingNotImplemented = "ScalingNotImplemented"
+	// Converged means that everything is as the spec wants it.
+	Converged = "Converged"
+)

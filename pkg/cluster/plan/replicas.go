@@ -1,0 +1,128 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// attachReplicas makes nodes without slots replicas of the shards that lack some, as placement says, all at once.
+// Invariant: no node loses data by it: who gets a primary has no slots in any table and no keys, or follows a
+// primary without slots, or is a copy that its shard can spare. A place that a node that was not seen may come
+// back to is kept free.
+func attachReplicas(w Wanted, v cluster.View) (Decision, bool) {
+	if !formed(w, v) || !v.Contested().IsEmpty() {
+		return Decision{}, false
+	}
+	vacancies, places := vacant(w, v)
+	attached := cluster.Attach(vacancies, idle(v))
+	if len(attached) > places {
+		attached = attached[:places]
+	}
+	if len(attached) == 0 && complete(v) {
+		attached = rehome(w, v, vacancies)
+	}
+	var links []Link
+	var words []string
+	for _, a := range attached {
+		if !knows(a.Replica, a.Primary) {
+			continue // gossip will tell it
+		}
+		links = append(links, Link{Pod: a.Replica.Pod.Name, Node: a.Replica.ID(), Primary: a.Primary.ID()})
+		words = append(words, a.Replica.Pod.Name+" of "+a.Primary.Pod.Name)
+	}
+	if len(links) == 0 {
+		return Decision{}, false
+	}
+	return Decision{
+		Step:    Replicate{Links: links},
+		Reason:  AttachingReplicas,
+		Message: "making replicas: " + list(words),
+		Requeue: requeueForming,
+	}, true
+}
+
+// vacant is the live primaries that lack replicas, and how many places may be filled: nodes that were not seen,
+// or are not there yet, may have some of them.
+func vacant(w Wanted, v cluster.View) ([]cluster.Vacancy, int) {
+	var vacancies []cluster.Vacancy
+	places := -max(0, standing(w, v).Pods()-len(v.Members))
+	for _, s := range v.Shards() {
+		if lacks := w.Replicas - len(s.Replicas); lacks > 0 && s.Primary.Live() {
+			vacancies = append(vacancies, cluster.Vacancy{Primary: s.Primary, Replicas: s.Replicas, Lacks: lacks})
+			places += lacks
+		}
+	}
+	for _, m := range v.Members {
+		if !m.Seen() {
+			places--
+		}
+	}
+	return vacancies, max(0, places)
+}
+
+// idle is the live nodes without a shard: primaries without slots and keys, and replicas of nobody.
+func idle(v cluster.View) []cluster.Member {
+	var idle []cluster.Member
+	for _, m := range liveMembers(v) {
+		self := m.Info.Self()
+		empty := self.Role == cluster.Primary && m.Info.Keys == 0 && !v.Claimed(self.ID)
+		if empty || orphaned(v, m) {
+			idle = append(idle, m)
+		}
+	}
+	return idle
+}
+
+// orphaned says that the node follows a primary that has no slots in any table: what it copies is nothing.
+func orphaned(v cluster.View, m cluster.Member) bool {
+	self := m.Info.Self()
+	return self.Role == cluster.Replica && !v.Claimed(self.PrimaryID)
+}
+
+// rehome finds primaries for replicas that no vacancy takes: copies that one shard has too many of go to one that
+// lacks some, and orphans beyond what is wanted go where there are fewest, so that who they follow can be forgotten.
+func rehome(w Wanted, v cluster.View, vacancies []cluster.Vacancy) []cluster.Attachment {
+	var loose []cluster.Member
+	shards := slices.DeleteFunc(v.Shards(), func(s cluster.Shard) bool { return !s.Primary.Live() })
+	if len(vacancies) > 0 {
+		for _, s := range shards {
+			if synced := s.Synced(); len(synced) > w.Replicas {
+				loose = append(loose, synced[w.Replicas:]...)
+			}
+		}
+		return cluster.Attach(vacancies, loose)
+	}
+	if len(shards) == 0 {
+		return nil
+	}
+	fewest := slices.MinFunc(shards, func(a, b cluster.Shard) int { return len(a.Replicas) - len(b.Replicas) })
+	for _, m := range liveMembers(v) {
+		if orphaned(v, m) {
+			loose = append(loose, m)
+		}
+	}
+	return cluster.Attach([]cluster.Vacancy{{Primary: fewest.Primary, Replicas: fewest.Replicas, Lacks: len(loose)}}, loose)
+}
+
+// knows says that the node lists the other as a primary that it can follow.
+func knows(m, primary cluster.Member) bool {
+	n, ok := m.Info.Table.Find(primary.ID())
+	return ok && n.Role == cluster.Primary && !n.Flags.NoAddr && !n.Flags.Fail && !n.Flags.Handshake
+}
+
+// reportStrayKeys says which nodes could be replicas but for the keys they hold.
+// Invariant: keys are never deleted to make a node fit.
+func reportStrayKeys(_ Wanted, v cluster.View) (Decision, bool) {
+	var stray []string
+	for _, m := range liveMembers(v) {
+		if m.Info.Self().Role == cluster.Primary && m.Info.Keys > 0 && !v.Claimed(m.ID()) {
+			stray = append(stray, fmt.Sprintf("%s owns no slots but holds %s", m.Pod.Name, count(int(m.Info.Keys), "key", "keys")))
+		}
+	}
+	if len(stray) == 0 {
+		return Decision{}, false
+	}
+	return wait(StrayKeys, list(stray)+": making it a replica would delete them", requeueWaiting), true
+}

@@ -14,10 +14,15 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/plugin"
 )
 
+// version is set by the linker.
+var version = "dev"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-	err := plugin.NewCommand(streams, time.Now).ExecuteContext(ctx)
+	cmd := plugin.NewCommand(streams, time.Now)
+	cmd.Version = version
+	err := cmd.ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)

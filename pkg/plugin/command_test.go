@@ -116,7 +116,7 @@ func TestCommandAsData(t *testing.T) {
 	rc := converged("default", "demo")
 	rc.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "m"}}
 	for output, decode := range map[string]func([]byte, any) error{
-		"json": func(b []byte, o any) error { return json.Unmarshal(b, o) },
+		"json": json.Unmarshal,
 		"yaml": func(b []byte, o any) error { return yaml.UnmarshalStrict(b, o) },
 	} {
 		f := newFixture("default", nil, rc)

@@ -61,9 +61,9 @@ func (c Clients) askAll(ctx context.Context, rc *redisv1.RedisCluster) []LiveInf
 	group.SetLimit(askAtOnce)
 	for i, n := range rc.Status.Nodes {
 		group.Go(func() error {
-			ctx, cancel := context.WithTimeout(ctx, askTimeout)
+			bounded, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
-			info, err := c.Ask(ctx, rc.Namespace, n.PodName)
+			info, err := c.Ask(bounded, rc.Namespace, n.PodName)
 			live[i] = LiveInfo{PodName: n.PodName, Info: info, Err: err}
 			return nil
 		})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -164,9 +165,13 @@ func newFixture(namespace string, events []corev1.Event, clusters ...*redisv1.Re
 
 // run is one call of the plugin.
 func (f *fixture) run(ctx context.Context, args ...string) error {
+	return f.command(args).ExecuteContext(ctx) //nolint:contextcheck // cobra carries it to the verb
+}
+
+func (f *fixture) command(args []string) *cobra.Command {
 	streams := genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &f.out, ErrOut: &f.err}
 	cmd := newCommand(streams, func() time.Time { return now },
 		func(*genericclioptions.ConfigFlags) (Clients, error) { return f.clients, nil })
 	cmd.SetArgs(args)
-	return cmd.ExecuteContext(ctx)
+	return cmd
 }

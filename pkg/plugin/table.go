@@ -74,11 +74,17 @@ func outdated(rc *redisv1.RedisCluster) bool {
 // Table is one line for each view, under titles.
 func Table(views []*View, output Output, now time.Time) string {
 	g := &grid{columns: []column{
-		{"NAME", left}, {"NAMESPACE", left}, {"PODS", left}, {"OPS STATUS", left},
-		{"REDIS STATUS", left}, {"MASTERS", left}, {"REPLICATION", left},
+		{"NAME", left},
+		{"NAMESPACE", left},
+		{"PODS", left},
+		{"OPS STATUS", left},
+		{"REDIS STATUS", left},
+		{"MASTERS", left},
+		{"REPLICATION", left},
 	}}
 	if output == OutputWide {
-		g.columns = append(g.columns, column{"PLACEMENT", left}, column{"SLOTS", right}, column{"AGE", right}, column{"MESSAGE", left})
+		g.columns = append(g.columns,
+			column{"PLACEMENT", left}, column{"SLOTS", right}, column{"AGE", right}, column{"MESSAGE", left})
 	}
 	for _, v := range views {
 		cells := []string{v.Name, v.Namespace, v.Pods, v.OpsStatus, v.RedisStatus, v.Masters, v.Replication}

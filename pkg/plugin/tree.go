@@ -62,11 +62,19 @@ func splitPod(pod string) (string, int) {
 
 func (t *tree) grid() string {
 	g := &grid{columns: []column{
-		{"POD", left}, {"ROLE", left}, {"IP", left}, {"HOST", left}, {"ZONE", left}, {"NODE ID", left},
-		{"USED", right}, {"MAX", right}, {"KEYS", right},
+		{"POD", left},
+		{"ROLE", left},
+		{"IP", left},
+		{"HOST", left},
+		{"ZONE", left},
+		{"NODE ID", left},
+		{"USED", right},
+		{"MAX", right},
+		{"KEYS", right},
 	}}
 	if t.output == OutputWide {
-		g.columns = append(g.columns, column{"FULL", left}, column{"CLIENTS", right}, column{"OFFSET", right}, column{"VERSION", left})
+		g.columns = append(g.columns,
+			column{"FULL", left}, column{"CLIENTS", right}, column{"OFFSET", right}, column{"VERSION", left})
 	}
 	g.columns = append(g.columns, column{"SLOTS", left})
 	shown := map[string]bool{}

@@ -46,11 +46,8 @@ func (c *command) showUntilClosed(
 ) error {
 	for {
 		text, err := c.text(ctx, clients, name)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
-			return err
+			return unlessDone(ctx, err)
 		}
 		if err := c.printChange(clients, s, text); err != nil {
 			return err
@@ -59,6 +56,14 @@ func (c *command) showUntilClosed(
 			return nil
 		}
 	}
+}
+
+// unlessDone is the error, but for one that came of the end of ctx: that is how a watch ends.
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 // nextChange waits for an event, and takes all that came with it. It is false when there will be none.

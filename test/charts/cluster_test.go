@@ -64,7 +64,7 @@ config:
 		t.Fatal(err)
 	}
 	got := cluster(t, "--values", values).Spec.Config
-	want := map[string]redisv1.ConfigValue{
+	want := redisv1.Config{
 		"appendonly": "yes", "lazyfree-lazy-eviction": "no", "maxmemory": "100000000000",
 		"active-defrag-threshold-lower": "1.5", "hz": "50", "save": "", "notify-keyspace-events": "K{{ .x }}E",
 	}

@@ -54,7 +54,7 @@ func render(t *testing.T, chart string, args ...string) []*unstructured.Unstruct
 		t.Fatalf("helm template %s %v: %v", chart, args, err)
 	}
 	var objects []*unstructured.Unstructured
-	for _, text := range strings.Split("\n"+out, "\n---\n") {
+	for text := range strings.SplitSeq("\n"+out, "\n---\n") {
 		object := map[string]any{}
 		if err := yaml.UnmarshalStrict([]byte(text), &object); err != nil {
 			t.Fatalf("%v in:\n%s", err, text)

@@ -108,55 +108,57 @@ func TestClients_Close(t *testing.T) {
 }
 
 func TestPing(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine redistest.Engine) {
-		clients := newClients(t, redis.Dialer{})
-		ping := func(s *redistest.Server, want redis.Liveness, is error) {
-			t.Helper()
+	for _, engine := range redistest.Engines(t) {
+		t.Run(engine.Name, func(t *testing.T) {
+			clients := newClients(t, redis.Dialer{})
+			ping := func(s *redistest.Server, want redis.Liveness, is error) {
+				t.Helper()
+				redistest.Eventually(t, 10*time.Second, func() error {
+					alive, err := clients.Ping(t.Context(), s.Endpoint())
+					if alive != want || !errors.Is(err, is) {
+						return errors.Join(errors.New("it is "+alive.String()), err)
+					}
+					return nil
+				})
+			}
+			server := redistest.Start(t, redistest.Options{Engine: engine, Config: []string{"busy-reply-threshold 10"}})
+			ping(server, redis.Answering, nil)
+
+			script := inBackground(t, server, "EVAL", "while true do end", "0")
+			ping(server, redis.Busy, redis.ErrBusy)
+			if _, err := clients.Observe(t.Context(), server.Endpoint()); !errors.Is(err, redis.ErrBusy) {
+				t.Errorf("observe while busy: %v", err)
+			}
+			server.MustDo(t, "SCRIPT", "KILL")
+			<-script
+
+			if err := clients.AddSlots(t.Context(), server.Endpoint(), 0, slots(0, 16383)); err != nil {
+				t.Fatal(err)
+			}
 			redistest.Eventually(t, 10*time.Second, func() error {
-				alive, err := clients.Ping(t.Context(), s.Endpoint())
-				if alive != want || !errors.Is(err, is) {
-					return errors.Join(errors.New("it is "+alive.String()), err)
-				}
-				return nil
+				_, err := server.Do(t.Context(), "DEBUG", "POPULATE", "2000")
+				return err
 			})
-		}
-		server := redistest.Start(t, redistest.Options{Engine: engine, Config: []string{"busy-reply-threshold 10"}})
-		ping(server, redis.Answering, nil)
+			server.MustDo(t, "CONFIG", "SET", "key-load-delay", "1000", "loading-process-events-interval-bytes", "1024")
+			reload := inBackground(t, server, "DEBUG", "RELOAD")
+			ping(server, redis.Loading, redis.ErrLoading)
+			info, err := clients.Observe(t.Context(), server.Endpoint())
+			if info == nil && !errors.Is(err, redis.ErrLoading) || info != nil && !info.Loading {
+				t.Errorf("observe while loading: %+v, %v", info, err)
+			}
+			t.Logf("a table while loading: %v", info != nil)
+			server.MustDo(t, "CONFIG", "SET", "key-load-delay", "0")
+			<-reload
+			ping(server, redis.Answering, nil)
 
-		script := inBackground(t, server, "EVAL", "while true do end", "0")
-		ping(server, redis.Busy, redis.ErrBusy)
-		if _, err := clients.Observe(t.Context(), server.Endpoint()); !errors.Is(err, redis.ErrBusy) {
-			t.Errorf("observe while busy: %v", err)
-		}
-		server.MustDo(t, "SCRIPT", "KILL")
-		<-script
-
-		if err := clients.AddSlots(t.Context(), server.Endpoint(), 0, slots(0, 16383)); err != nil {
-			t.Fatal(err)
-		}
-		redistest.Eventually(t, 10*time.Second, func() error {
-			_, err := server.Do(t.Context(), "DEBUG", "POPULATE", "2000")
-			return err
+			follower := redistest.Start(t, redistest.Options{
+				Engine: engine, Standalone: true, Config: []string{"replicaof 127.0.0.1 1", "replica-serve-stale-data no"},
+			})
+			ping(follower, redis.PrimaryDown, redis.ErrPrimaryDown)
+			server.Kill()
+			ping(server, redis.Unreachable, redis.ErrRefused)
 		})
-		server.MustDo(t, "CONFIG", "SET", "key-load-delay", "1000", "loading-process-events-interval-bytes", "1024")
-		reload := inBackground(t, server, "DEBUG", "RELOAD")
-		ping(server, redis.Loading, redis.ErrLoading)
-		info, err := clients.Observe(t.Context(), server.Endpoint())
-		if info == nil && !errors.Is(err, redis.ErrLoading) || info != nil && !info.Loading {
-			t.Errorf("observe while loading: %+v, %v", info, err)
-		}
-		t.Logf("a table while loading: %v", info != nil)
-		server.MustDo(t, "CONFIG", "SET", "key-load-delay", "0")
-		<-reload
-		ping(server, redis.Answering, nil)
-
-		follower := redistest.Start(t, redistest.Options{
-			Engine: engine, Standalone: true, Config: []string{"replicaof 127.0.0.1 1", "replica-serve-stale-data no"},
-		})
-		ping(follower, redis.PrimaryDown, redis.ErrPrimaryDown)
-		server.Kill()
-		ping(server, redis.Unreachable, redis.ErrRefused)
-	})
+	}
 }
 
 // inBackground sends a command that takes long, and closes the channel when it is answered.
@@ -171,32 +173,22 @@ func inBackground(t *testing.T, s *redistest.Server, name string, args ...string
 }
 
 func TestWatch(t *testing.T) {
-	watch := func(ctx context.Context, s *redistest.Server) chan error {
-		clients := newClients(t, redis.Dialer{})
-		ended := make(chan error, 1)
-		go func() { ended <- clients.Watch(ctx, s.UnixEndpoint()) }()
-		redistest.Eventually(t, 5*time.Second, func() error {
-			if list, err := s.Do(t.Context(), "CLIENT", "LIST"); !strings.Contains(list, "cmd=ping") || err != nil {
-				return errors.Join(errors.New("nobody watches"), err)
-			}
-			return nil
-		})
-		return ended
-	}
-	soon := func(ended chan error) (error, time.Duration) {
+	clients := newClients(t, redis.Dialer{})
+	soon := func(ended chan error) (time.Duration, error) {
 		t.Helper()
 		start := time.Now()
 		select {
 		case err := <-ended:
-			return err, time.Since(start)
+			return time.Since(start), err
 		case <-time.After(5 * time.Second):
 			t.Fatal("it still watches")
-			return nil, 0
+			return 0, nil
 		}
 	}
 	server := redistest.Start(t, redistest.Options{Password: secret})
 
-	ended := watch(t.Context(), server)
+	ended := watch(t.Context(), clients, server)
+	awaitWatch(t, server)
 	server.Pause(t)
 	select {
 	case err := <-ended:
@@ -204,29 +196,49 @@ func TestWatch(t *testing.T) {
 	case <-time.After(300 * time.Millisecond):
 	}
 	server.Kill()
-	err, took := soon(ended)
+	took, err := soon(ended)
 	if !errors.Is(err, redis.ErrNotReachable) || !errors.Is(err, io.EOF) || took > time.Second {
 		t.Errorf("after %v: %v", took, err)
 	}
 	checkError(t, "watch", server.UnixEndpoint(), err)
 	t.Logf("death seen %v after the process was reaped", took)
 
-	clients := newClients(t, redis.Dialer{})
-	if err := clients.Watch(t.Context(), server.UnixEndpoint()); !errors.Is(err, redis.ErrRefused) {
+	if err = clients.Watch(t.Context(), server.UnixEndpoint()); !errors.Is(err, redis.ErrRefused) {
 		t.Errorf("a new connection to the dead: %v", err)
 	}
 
 	server.Restart(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended = watch(ctx, server)
+	ended = watch(ctx, clients, server)
+	awaitWatch(t, server)
 	cancel()
-	if err, _ = soon(ended); !errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrNotReachable) {
+	if _, err = soon(ended); !errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrNotReachable) {
 		t.Errorf("given up: %v", err)
 	}
 
-	ended = watch(t.Context(), server)
+	ended = watch(t.Context(), clients, server)
+	awaitWatch(t, server)
 	server.MustDo(t, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-	if err, _ = soon(ended); !errors.Is(err, redis.ErrNotReachable) {
+	if _, err = soon(ended); !errors.Is(err, redis.ErrNotReachable) {
 		t.Errorf("killed connection: %v", err)
 	}
+}
+
+// watch watches until the connection breaks, and then sends the error.
+func watch(ctx context.Context, clients *redis.Clients, s *redistest.Server) chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- clients.Watch(ctx, s.UnixEndpoint()) }()
+	return ended
+}
+
+// awaitWatch returns when the server has answered the first PING of a watch. Another connection that has
+// sent one is that of redistest.
+func awaitWatch(t *testing.T, s *redistest.Server) {
+	t.Helper()
+	redistest.Eventually(t, 5*time.Second, func() error {
+		if list := s.MustDo(t, "CLIENT", "LIST"); strings.Count(list, "cmd=ping") < 2 {
+			return errors.New("nobody watches:\n" + list)
+		}
+		return nil
+	})
 }

@@ -53,7 +53,7 @@ func (c *Clients) AddSlots(ctx context.Context, ep Endpoint, epoch uint64, slots
 		if err != nil {
 			return err
 		}
-		if err := addable(table, self, slots); err != nil {
+		if err = addable(table, self, slots); err != nil {
 			return err
 		}
 		var cmds []command
@@ -122,7 +122,7 @@ func (c *Clients) Replicate(ctx context.Context, ep Endpoint, primary cluster.No
 		if self.Role == cluster.Replica && self.PrimaryID == primary {
 			return nil
 		}
-		if err := replaceable(self, server); err != nil {
+		if err = replaceable(self, server); err != nil {
 			return err
 		}
 		_, err = c.do(ctx, ep, command{"CLUSTER", "REPLICATE", string(primary)})
@@ -162,7 +162,7 @@ func (c *Clients) Forget(ctx context.Context, ep Endpoint, ids []cluster.NodeID)
 			if !known {
 				continue
 			}
-			if err := forgettable(node, self); err != nil {
+			if err = forgettable(node, self); err != nil {
 				return err
 			}
 			cmds = append(cmds, command{"CLUSTER", "FORGET", string(id)})

@@ -39,80 +39,85 @@ func observe(t *testing.T, clients *redis.Clients, s *redistest.Server) *cluster
 }
 
 func TestAddSlots(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine redistest.Engine) {
-		servers := redistest.StartMany(t, 2, redistest.Options{Engine: engine})
-		clients, server := newClients(t, redis.Dialer{}), servers[0]
-		add := func(epoch uint64, set cluster.SlotSet) {
-			t.Helper()
-			if err := clients.AddSlots(t.Context(), server.Endpoint(), epoch, set); err != nil {
+	for _, engine := range redistest.Engines(t) {
+		t.Run(engine.Name, func(t *testing.T) {
+			servers := redistest.StartMany(t, 2, redistest.Options{Engine: engine})
+			clients, server := newClients(t, redis.Dialer{}), servers[0]
+			add := func(epoch uint64, set cluster.SlotSet) {
+				t.Helper()
+				if err := clients.AddSlots(t.Context(), server.Endpoint(), epoch, set); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// Half done: as if the operator had been killed, with holes to be filled.
+			add(0, slots(0, 99).Union(slots(200, 299)))
+			wanted := slots(0, 5460).Union(slots(9000, 9000))
+			for range 3 {
+				add(7, wanted)
+			}
+			self := observe(t, clients, server).Self()
+			if self.Slots != wanted || self.ConfigEpoch != 7 {
+				t.Errorf("owns %s with epoch %d, want %s with 7", self.Slots, self.ConfigEpoch, wanted)
+			}
+			// The first time, and the first of the three.
+			if got := calls(t, server, "cluster|addslotsrange"); got != "2" {
+				t.Errorf("%s calls of ADDSLOTSRANGE, want 2", got)
+			}
+			if got := calls(t, server, "cluster|set-config-epoch"); got != "1" {
+				t.Errorf("%s calls of SET-CONFIG-EPOCH, want 1", got)
+			}
+
+			// One that knows another takes no epoch any more, but its slots.
+			other := servers[1]
+			if err := clients.Meet(t.Context(), other.Endpoint(), []redis.Peer{server.Peer()}); err != nil {
 				t.Fatal(err)
 			}
-		}
-		// Half done: as if the operator had been killed, with holes to be filled.
-		add(0, slots(0, 99).Union(slots(200, 299)))
-		wanted := slots(0, 5460).Union(slots(9000, 9000))
-		for range 3 {
-			add(7, wanted)
-		}
-		self := observe(t, clients, server).Self()
-		if self.Slots != wanted || self.ConfigEpoch != 7 {
-			t.Errorf("owns %s with epoch %d, want %s with 7", self.Slots, self.ConfigEpoch, wanted)
-		}
-		// The first time, and the first of the three.
-		if got := calls(t, server, "cluster|addslotsrange"); got != "2" {
-			t.Errorf("%s calls of ADDSLOTSRANGE, want 2", got)
-		}
-		if got := calls(t, server, "cluster|set-config-epoch"); got != "1" {
-			t.Errorf("%s calls of SET-CONFIG-EPOCH, want 1", got)
-		}
-
-		// One that knows another takes no epoch any more, but its slots.
-		other := servers[1]
-		if err := clients.Meet(t.Context(), other.Endpoint(), []redis.Peer{server.Peer()}); err != nil {
-			t.Fatal(err)
-		}
-		redistest.Eventually(t, 10*time.Second, func() error {
-			if owner, ok := observe(t, clients, other).Table.Find(self.ID); !ok || owner.Slots != wanted {
-				return errors.New("the other node has not learned who owns the slots")
+			redistest.Eventually(t, 10*time.Second, func() error {
+				if owner, ok := observe(t, clients, other).Table.Find(self.ID); !ok || owner.Slots != wanted {
+					return errors.New("the other node has not learned who owns the slots")
+				}
+				return nil
+			})
+			if err := clients.AddSlots(t.Context(), other.Endpoint(), 7, slots(6000, 6000)); err != nil {
+				t.Errorf("an epoch that comes too late: %v", err)
 			}
-			return nil
+			err := clients.AddSlots(t.Context(), other.Endpoint(), 0, slots(5400, 5500))
+			if !errors.Is(err, redis.ErrBusySlot) || !strings.Contains(err.Error(), "5400-5460") {
+				t.Errorf("slots of another: %v", err)
+			}
+			if got := observe(t, clients, other).Self().Slots; got != slots(6000, 6000) {
+				t.Errorf("slots of another: it took %s", got)
+			}
 		})
-		if err := clients.AddSlots(t.Context(), other.Endpoint(), 7, slots(6000, 6000)); err != nil {
-			t.Errorf("an epoch that comes too late: %v", err)
-		}
-		err := clients.AddSlots(t.Context(), other.Endpoint(), 0, slots(5400, 5500))
-		if !errors.Is(err, redis.ErrBusySlot) || !strings.Contains(err.Error(), "5400-5460") {
-			t.Errorf("slots of another: %v", err)
-		}
-		if got := observe(t, clients, other).Self().Slots; got != slots(6000, 6000) {
-			t.Errorf("slots of another: it took %s", got)
-		}
-	})
+	}
 }
 
-// TestCluster has what needs a whole cluster, on every engine, one after the other on the same one: 3
-// primaries, 1 replica each, and a node that has met them but does nothing.
+// TestCluster has what needs a whole cluster of 3 primaries with 1 replica each, one after the other on the
+// same one, on every engine.
 func TestCluster(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine redistest.Engine) {
-		start := time.Now()
-		c := redistest.Form(t, 3, 1, redistest.Options{Engine: engine, Password: secret})
-		t.Logf("formed in %v, start of the servers included", time.Since(start).Round(time.Millisecond))
-		for _, step := range []struct {
-			name string
-			test func(*testing.T, *redistest.Cluster)
-		}{
-			{"observation", testObservation}, {"meeting", testMeet}, {"configuration", testConfig},
-			{"guards of replicate", testReplicate}, {"guards of forget", testForget},
-			{"failover by hand", testManualFailover}, {"failover of the dead", testTakeover},
-		} {
-			if !t.Run(step.name, func(t *testing.T) { step.test(t, c) }) {
-				t.Fatalf("the cluster is not what the next step expects:\n%s", c.Nodes(t.Context()))
+	for _, engine := range redistest.Engines(t) {
+		t.Run(engine.Name, func(t *testing.T) {
+			start := time.Now()
+			c := formed{redistest.Form(t, 3, 1, redistest.Options{Engine: engine, Password: secret})}
+			t.Logf("formed in %v, start of the servers included", time.Since(start).Round(time.Millisecond))
+			ok := t.Run("observation", c.observation) &&
+				t.Run("meeting", c.meeting) &&
+				t.Run("configuration", c.configuration) &&
+				t.Run("guards of replicate", c.replicate) &&
+				t.Run("guards of forget", c.forget) &&
+				t.Run("failover by hand", c.manualFailover) &&
+				t.Run("failover of the dead", c.takeover)
+			if !ok {
+				t.Log(c.Nodes(t.Context()))
 			}
-		}
-	})
+		})
+	}
 }
 
-func testObservation(t *testing.T, c *redistest.Cluster) {
+// formed is the cluster that the tests of TestCluster share.
+type formed struct{ *redistest.Cluster }
+
+func (c formed) observation(t *testing.T) {
 	for i := range 100 {
 		c.Servers[0].MustDo(t, "SET", fmt.Sprintf("{06S}%d", i), "value") // {06S}: slot 0
 	}
@@ -153,7 +158,7 @@ func testObservation(t *testing.T, c *redistest.Cluster) {
 	}
 }
 
-func testMeet(t *testing.T, c *redistest.Cluster) {
+func (c formed) meeting(t *testing.T) {
 	lone := redistest.Start(t, redistest.Options{Engine: c.Servers[0].Engine, Password: secret})
 	peers := []redis.Peer{{IP: "nonsense", Port: 1}, c.Servers[0].Peer(), {IP: "127.0.0.1", Port: 99999}, c.Servers[1].Peer()}
 	err := c.Clients.Meet(t.Context(), lone.Endpoint(), peers)
@@ -186,7 +191,7 @@ func testMeet(t *testing.T, c *redistest.Cluster) {
 	}
 }
 
-func testConfig(t *testing.T, c *redistest.Cluster) {
+func (c formed) configuration(t *testing.T) {
 	ep := c.Servers[0].Endpoint()
 	settings := []redis.Setting{{Name: "maxmemory", Value: "200mb"}, {Name: "masterauth", Value: secret}}
 	if err := c.Clients.ConfigSet(t.Context(), ep, settings); err != nil {
@@ -211,7 +216,7 @@ func testConfig(t *testing.T, c *redistest.Cluster) {
 	}
 }
 
-func testReplicate(t *testing.T, c *redistest.Cluster) {
+func (c formed) replicate(t *testing.T) {
 	stranger := cluster.NodeID(strings.Repeat("0", 40))
 	lone := redistest.Start(t, redistest.Options{Engine: c.Servers[0].Engine, Config: []string{"save \"\""}})
 	loneID := observe(t, c.Clients, lone).Self().ID
@@ -269,7 +274,7 @@ func testReplicate(t *testing.T, c *redistest.Cluster) {
 	}
 }
 
-func testForget(t *testing.T, c *redistest.Cluster) {
+func (c formed) forget(t *testing.T) {
 	stranger := cluster.NodeID(strings.Repeat("0", 40))
 	for name, tt := range map[string]struct {
 		server int
@@ -295,8 +300,8 @@ func testForget(t *testing.T, c *redistest.Cluster) {
 	}
 }
 
-// testManualFailover writes all the time: a write that was acknowledged must be there afterwards.
-func testManualFailover(t *testing.T, c *redistest.Cluster) {
+// manualFailover writes all the time: a write that was acknowledged must be there afterwards.
+func (c formed) manualFailover(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	acknowledged := make(chan int)
 	go func() { acknowledged <- writeUntilRefused(ctx, c.Servers[0]) }()
@@ -312,7 +317,7 @@ func testManualFailover(t *testing.T, c *redistest.Cluster) {
 	if err := c.Clients.Failover(t.Context(), c.Servers[3].Endpoint(), redis.Manual); err != nil {
 		t.Fatal(err)
 	}
-	awaitPrimary(t, c, 3)
+	c.awaitPrimary(t, 3)
 	written := <-acknowledged
 	stop()
 	redistest.Eventually(t, 5*time.Second, func() error {
@@ -338,7 +343,7 @@ func writeUntilRefused(ctx context.Context, s *redistest.Server) int {
 	}
 }
 
-func awaitPrimary(t *testing.T, c *redistest.Cluster, i int) {
+func (c formed) awaitPrimary(t *testing.T, i int) {
 	t.Helper()
 	redistest.Eventually(t, 10*time.Second, func() error {
 		if self := observe(t, c.Clients, c.Servers[i]).Self(); self.Role != cluster.Primary || self.Slots.IsEmpty() {
@@ -348,7 +353,7 @@ func awaitPrimary(t *testing.T, c *redistest.Cluster, i int) {
 	})
 }
 
-func testTakeover(t *testing.T, c *redistest.Cluster) {
+func (c formed) takeover(t *testing.T) {
 	c.Servers[1].Kill()
 	redistest.Eventually(t, 5*time.Second, func() error {
 		if info := observe(t, c.Clients, c.Servers[4]); info.LinkUp {
@@ -364,6 +369,6 @@ func testTakeover(t *testing.T, c *redistest.Cluster) {
 	if err := c.Clients.Failover(t.Context(), replica, redis.Takeover); err != nil {
 		t.Fatal(err)
 	}
-	awaitPrimary(t, c, 4)
+	c.awaitPrimary(t, 4)
 	t.Logf("taken over in %v", time.Since(start))
 }

@@ -130,7 +130,7 @@ func (e *protocolError) Error() string {
 	return fmt.Sprintf("%v: it begins with %q", ErrNotRedis, e.first)
 }
 
-func (e *protocolError) Unwrap() error { return ErrNotRedis }
+func (*protocolError) Unwrap() error { return ErrNotRedis }
 
 // transportError gives an error of connecting, writing or reading its meaning. The address is left out of
 // it: the caller says it.

@@ -8,9 +8,9 @@ import (
 func TestInfo_LinkUp(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"":            true, // nothing says that it is a replica
-		"role:master": true,
-		"role:master\r\nmaster_link_status:down":                              true,
+		"":                                       true, // nothing says that it is a replica
+		"role:master":                            true,
+		"role:master\r\nmaster_link_status:down": true,
 		"role:slave\r\nmaster_link_status:up\r\nmaster_sync_in_progress:0":    true,
 		"role:slave\r\nmaster_link_status:up\r\nmaster_sync_in_progress:1":    false,
 		"role:slave\r\nmaster_link_status:down\r\nmaster_sync_in_progress:0":  false,

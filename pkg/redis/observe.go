@@ -3,8 +3,9 @@ package redis
 import (
 	"context"
 
-	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
 // observeAtOnce bounds the nodes asked at the same time: a thousand nodes must not need a thousand sockets

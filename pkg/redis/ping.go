@@ -9,20 +9,20 @@ import (
 type Liveness int
 
 const (
-	// Unreachable: no answer came in time, or none of Redis.
+	// Unreachable means that no answer came in time, or none of Redis.
 	Unreachable Liveness = iota
-	// Answering: it serves.
+	// Answering means that it serves.
 	Answering
-	// Loading: it loads its dataset.
+	// Loading means that it loads its dataset.
 	Loading
-	// Busy: it runs a script or function for too long.
+	// Busy means that it runs a script or function for too long.
 	Busy
-	// PrimaryDown: a replica without a link that may not serve old data.
+	// PrimaryDown means that it is a replica without a link, which may not serve old data.
 	PrimaryDown
-	// Denied: it does not let us in.
+	// Denied means that it does not let us in.
 	Denied
-	// Refusing: it answers with an error of another kind, as when its disk is full (MISCONF) or it has too
-	// many clients.
+	// Refusing means that it answers with an error of another kind, as when its disk is full (MISCONF) or it
+	// has too many clients.
 	Refusing
 )
 

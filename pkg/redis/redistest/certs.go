@@ -24,8 +24,8 @@ type Certificates struct {
 }
 
 // NewCertificates makes an authority of its own for the test.
-func NewCertificates(t testing.TB) *Certificates {
-	t.Helper()
+func NewCertificates(tb testing.TB) *Certificates {
+	tb.Helper()
 	ca := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redistest CA"},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
@@ -35,24 +35,24 @@ func NewCertificates(t testing.TB) *Certificates {
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
-	caKey, leafKey := newKey(t), newKey(t)
-	caPEM := sign(t, ca, ca, &caKey.PublicKey, caKey)
-	leafPEM := sign(t, leaf, ca, &leafKey.PublicKey, caKey)
+	caKey, leafKey := newKey(tb), newKey(tb)
+	caPEM := sign(tb, ca, ca, &caKey.PublicKey, caKey)
+	leafPEM := sign(tb, leaf, ca, &leafKey.PublicKey, caKey)
 	der, err := x509.MarshalPKCS8PrivateKey(leafKey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 
-	certs := &Certificates{dir: t.TempDir()}
+	certs := &Certificates{dir: tb.TempDir()}
 	for name, data := range map[string][]byte{"ca.crt": caPEM, "tls.crt": leafPEM, "tls.key": keyPEM} {
-		if err := os.WriteFile(filepath.Join(certs.dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
+		if err = os.WriteFile(filepath.Join(certs.dir, name), data, 0o600); err != nil {
+			tb.Fatal(err)
 		}
 	}
 	pair, err := tls.X509KeyPair(leafPEM, keyPEM)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(caPEM)
@@ -60,23 +60,23 @@ func NewCertificates(t testing.TB) *Certificates {
 	return certs
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
+func newKey(tb testing.TB) *ecdsa.PrivateKey {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }
 
 // sign makes a certificate of fixed dates: a test needs no clock.
-func sign(t testing.TB, cert, parent *x509.Certificate, key *ecdsa.PublicKey, by *ecdsa.PrivateKey) []byte {
-	t.Helper()
+func sign(tb testing.TB, cert, parent *x509.Certificate, key *ecdsa.PublicKey, by *ecdsa.PrivateKey) []byte {
+	tb.Helper()
 	cert.NotBefore = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	cert.NotAfter = time.Date(2120, 1, 1, 0, 0, 0, 0, time.UTC)
 	der, err := x509.CreateCertificate(rand.Reader, cert, parent, key, by)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

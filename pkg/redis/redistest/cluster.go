@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/redis"
-	"golang.org/x/sync/errgroup"
 )
 
 // formTimeout is generous, as startTimeout is.
@@ -26,23 +28,23 @@ type Cluster struct {
 
 // Form starts servers and forms a cluster of them: primaries, and replicas of each. It is ready: every node
 // knows every other, all slots are served, all replicas follow.
-func Form(t testing.TB, primaries, replicas int, opts Options) *Cluster {
-	t.Helper()
-	return Join(t, StartMany(t, primaries*(1+replicas), opts), primaries)
+func Form(tb testing.TB, primaries, replicas int, opts Options) *Cluster {
+	tb.Helper()
+	return Join(tb, StartMany(tb, primaries*(1+replicas), opts), primaries)
 }
 
 // Join forms a cluster of servers that know no other yet: of the first primaries, and of the rest as replicas.
-func Join(t testing.TB, servers []*Server, primaries int) *Cluster {
-	t.Helper()
+func Join(tb testing.TB, servers []*Server, primaries int) *Cluster {
+	tb.Helper()
 	clients := redis.NewClients(redis.Dialer{TLS: servers[0].ClientTLS()})
-	t.Cleanup(clients.Close)
+	tb.Cleanup(clients.Close)
 	c := &Cluster{Servers: servers, Primaries: primaries, Clients: clients, IDs: make([]cluster.NodeID, len(servers))}
-	ctx, cancel := context.WithTimeout(t.Context(), formTimeout)
+	ctx, cancel := context.WithTimeout(tb.Context(), formTimeout)
 	defer cancel()
 	// In this order: a node that has met another takes no epoch any more.
 	for _, step := range []func(context.Context, int) error{c.prepare, c.meet, c.follow, c.awaitWhole, c.settle} {
 		if err := c.each(ctx, step); err != nil {
-			t.Fatalf("form a cluster: %v\n%s", err, c.Nodes(t.Context()))
+			tb.Fatalf("form a cluster: %v\n%s", err, c.Nodes(tb.Context()))
 		}
 	}
 	return c
@@ -69,9 +71,9 @@ func (c *Cluster) prepare(ctx context.Context, i int) error {
 	if err := c.setTimeout(ctx, i, "500"); err != nil || i >= c.Primaries {
 		return err
 	}
-	first, end := cluster.SlotCount*i/c.Primaries, cluster.SlotCount*(i+1)/c.Primaries
-	slots := cluster.NewSlotSet(cluster.SlotRange{First: cluster.Slot(first), Last: cluster.Slot(end - 1)})
-	return c.Clients.AddSlots(ctx, ep, uint64(i+1), slots) //nolint:gosec // a count of servers
+	before := cluster.AllSlots().Take(cluster.SlotCount * i / c.Primaries)
+	slots := cluster.AllSlots().Take(cluster.SlotCount * (i + 1) / c.Primaries).Minus(before)
+	return c.Clients.AddSlots(ctx, ep, uint64(i+1), slots) //nolint:gosec // a small number
 }
 
 // meet is a full mesh: slots travel only in messages from their owner.
@@ -140,21 +142,21 @@ func (c *Cluster) Endpoints() []redis.Endpoint {
 
 // Nodes is what every server says of the cluster, for the message of a failure.
 func (c *Cluster) Nodes(ctx context.Context) string {
-	text := ""
+	var text strings.Builder
 	for _, s := range c.Servers {
 		nodes, err := s.Do(ctx, "CLUSTER", "NODES")
-		text += fmt.Sprintf("%s: %v\n%s\n", s.Addr(), err, nodes)
+		fmt.Fprintf(&text, "%s: %v\n%s\n", s.Addr(), err, nodes)
 	}
-	return text
+	return text.String()
 }
 
 // Eventually tries until it succeeds, and fails the test with the last error when the time is over.
-func Eventually(t testing.TB, within time.Duration, try func() error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
+func Eventually(tb testing.TB, within time.Duration, try func() error) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), within)
 	defer cancel()
 	if err := until(ctx, try); err != nil {
-		t.Fatalf("after %v: %v", within, err)
+		tb.Fatalf("after %v: %v", within, err)
 	}
 }
 

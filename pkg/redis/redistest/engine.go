@@ -19,21 +19,21 @@ type Engine struct {
 }
 
 // Default is the server of $REDIS_SERVER, or else of $PATH, or else the first of the lab's cache.
-func Default(t testing.TB) Engine {
-	t.Helper()
-	return Engines(t)[0]
+func Default(tb testing.TB) Engine {
+	tb.Helper()
+	return Engines(tb)[0]
 }
 
 // Engines are all servers that this machine has, no version twice: first $REDIS_SERVER or the one of $PATH,
 // then those of the lab's cache.
-func Engines(t testing.TB) []Engine {
-	t.Helper()
+func Engines(tb testing.TB) []Engine {
+	tb.Helper()
 	var engines []Engine
 	seen := map[string]bool{}
-	for _, engine := range candidates(t) {
-		version, err := serverVersion(t.Context(), engine.Server)
+	for _, engine := range candidates(tb) {
+		version, err := serverVersion(tb.Context(), engine.Server)
 		if err != nil {
-			t.Fatalf("%s --version: %v", engine.Server, err)
+			tb.Fatalf("%s --version: %v", engine.Server, err)
 		}
 		if engine.Version = version; !seen[version] {
 			engines = append(engines, engine)
@@ -41,14 +41,14 @@ func Engines(t testing.TB) []Engine {
 		seen[version] = true
 	}
 	if len(engines) == 0 {
-		t.Fatal("no redis-server found: install it (apt-get install redis-server, or make lab-engines), " +
+		tb.Fatal("no redis-server found: install it (apt-get install redis-server, or make lab-engines), " +
 			"or name one in $REDIS_SERVER")
 	}
 	return engines
 }
 
-func candidates(t testing.TB) []Engine {
-	t.Helper()
+func candidates(tb testing.TB) []Engine {
+	tb.Helper()
 	var engines []Engine
 	if named := os.Getenv("REDIS_SERVER"); named != "" {
 		engines = append(engines, Engine{Name: filepath.Base(named), Server: named})
@@ -57,7 +57,7 @@ func candidates(t testing.TB) []Engine {
 	}
 	starters, err := filepath.Glob(filepath.Join(labCache(), "engines", "*", "run-server"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, starter := range starters {
 		// An engine that is being made, or could not be, has a starter but not this mark.
@@ -84,8 +84,7 @@ func labCache() string {
 func serverVersion(ctx context.Context, server string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	// The program is named by the developer who runs the test.
-	out, err := exec.CommandContext(ctx, server, "--version").Output() //nolint:gosec // see above
+	out, err := exec.CommandContext(ctx, server, "--version").Output()
 	if err != nil {
 		return "", err
 	}

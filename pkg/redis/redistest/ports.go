@@ -31,8 +31,13 @@ func takePort(ctx context.Context) (port, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return port{}, err
 	}
+	locks, err := os.OpenRoot(dir)
+	if err != nil {
+		return port{}, err
+	}
+	defer func() { _ = locks.Close() }()
 	for number := firstPort; number <= lastPort; number++ {
-		lock, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(number)), os.O_CREATE|os.O_RDWR, 0o600)
+		lock, err := locks.OpenFile(strconv.Itoa(number), os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			return port{}, err
 		}

@@ -16,8 +16,9 @@ import (
 	"time"
 
 	"github.com/mediocregopher/radix/v4"
-	"github.com/redisoperator/redis-operator/pkg/redis"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/redisoperator/redis-operator/pkg/redis"
 )
 
 // startTimeout is generous: the machine may be busy with other tests.
@@ -50,24 +51,24 @@ type Server struct {
 }
 
 // Start starts a server and waits until it answers. It ends with the test.
-func Start(t testing.TB, opts Options) *Server {
-	t.Helper()
-	return StartMany(t, 1, opts)[0]
+func Start(tb testing.TB, opts Options) *Server {
+	tb.Helper()
+	return StartMany(tb, 1, opts)[0]
 }
 
 // StartMany starts servers at the same time.
-func StartMany(t testing.TB, count int, opts Options) []*Server {
-	t.Helper()
+func StartMany(tb testing.TB, count int, opts Options) []*Server {
+	tb.Helper()
 	if opts.Engine.Server == "" {
-		opts.Engine = Default(t)
+		opts.Engine = Default(tb)
 	}
 	servers := make([]*Server, count)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		for _, s := range servers {
 			s.discard()
 		}
 	})
-	group, ctx := errgroup.WithContext(t.Context())
+	group, ctx := errgroup.WithContext(tb.Context())
 	for i := range servers {
 		group.Go(func() (err error) {
 			servers[i], err = start(ctx, opts)
@@ -75,7 +76,7 @@ func StartMany(t testing.TB, count int, opts Options) []*Server {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return servers
 }
@@ -207,29 +208,29 @@ func (s *Server) Kill() {
 }
 
 // Restart starts the server again, after Kill, with its data and its port.
-func (s *Server) Restart(t testing.TB) {
-	t.Helper()
-	if err := s.run(t.Context()); err != nil {
-		t.Fatal(err)
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	if err := s.run(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // Pause stops the process without ending it; Resume lets it go on.
-func (s *Server) Pause(t testing.TB) {
-	t.Helper()
-	s.signal(t, syscall.SIGSTOP)
+func (s *Server) Pause(tb testing.TB) {
+	tb.Helper()
+	s.signal(tb, syscall.SIGSTOP)
 }
 
 // Resume ends a Pause.
-func (s *Server) Resume(t testing.TB) {
-	t.Helper()
-	s.signal(t, syscall.SIGCONT)
+func (s *Server) Resume(tb testing.TB) {
+	tb.Helper()
+	s.signal(tb, syscall.SIGCONT)
 }
 
-func (s *Server) signal(t testing.TB, signal syscall.Signal) {
-	t.Helper()
+func (s *Server) signal(tb testing.TB, signal syscall.Signal) {
+	tb.Helper()
 	if err := s.cmd.Process.Signal(signal); err != nil {
-		t.Fatalf("%v to %s: %v", signal, s.Addr(), err)
+		tb.Fatalf("%v to %s: %v", signal, s.Addr(), err)
 	}
 }
 
@@ -240,18 +241,18 @@ func (s *Server) Do(ctx context.Context, name string, args ...string) (string, e
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var text string
 	err = conn.Do(ctx, radix.Cmd(&text, name, args...))
 	return text, err
 }
 
 // MustDo is Do for a command that has to succeed.
-func (s *Server) MustDo(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	text, err := s.Do(t.Context(), name, args...)
+func (s *Server) MustDo(tb testing.TB, name string, args ...string) string {
+	tb.Helper()
+	text, err := s.Do(tb.Context(), name, args...)
 	if err != nil {
-		t.Fatalf("%s %v at %s: %v", name, args, s.Addr(), err)
+		tb.Fatalf("%s %v at %s: %v", name, args, s.Addr(), err)
 	}
 	return text
 }

@@ -35,7 +35,7 @@ func (e *ConflictError) Error() string {
 }
 
 // Is makes errors.Is(err, ErrNameConflict) true.
-func (e *ConflictError) Is(target error) bool { return target == ErrNameConflict }
+func (*ConflictError) Is(target error) bool { return target == ErrNameConflict }
 
 // stale marks a conflict as a reason to look again, and leaves every other error as it is.
 func stale(err error) error {

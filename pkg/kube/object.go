@@ -51,10 +51,10 @@ func (c *ObjectControl) Ensure(ctx context.Context, rc *redisv1.RedisCluster, wa
 	}
 	name := wanted.GetName()
 	current, err := cached(name)
-	if err == nil && r.belongs(current, rc) == nil && upToDate(wanted, current) {
+	switch {
+	case err == nil && r.belongs(current, rc) == nil && upToDate(wanted, current):
 		return nil
-	}
-	if err != nil && !apierrors.IsNotFound(err) {
+	case err != nil && !apierrors.IsNotFound(err):
 		return wrap("read from the cache", r.kind, name, err)
 	}
 	live, err := r.get(ctx, name)
@@ -64,13 +64,21 @@ func (c *ObjectControl) Ensure(ctx context.Context, rc *redisv1.RedisCluster, wa
 	if err != nil {
 		return wrap("get", r.kind, name, err)
 	}
-	if err := r.belongs(live, rc); err != nil || upToDate(wanted, live) {
+	if err = r.belongs(live, rc); err != nil {
 		return err
+	}
+	return r.change(ctx, wanted, live)
+}
+
+// change makes the live object what is wanted, if it is not.
+func (r target) change(ctx context.Context, wanted, live Object) error {
+	if upToDate(wanted, live) {
+		return nil
 	}
 	if claim, ok := live.(*corev1.PersistentVolumeClaim); ok && unbound(claim) {
 		return r.replaceClaim(ctx, claim)
 	}
-	return wrap("apply", r.kind, name, stale(r.apply(ctx, wanted, live)))
+	return wrap("apply", r.kind, live.GetName(), stale(r.apply(ctx, wanted, live)))
 }
 
 // Remove deletes the cluster's object of this kind and name, when there is one. What is somebody else's stays.
@@ -80,20 +88,20 @@ func (c *ObjectControl) Remove(ctx context.Context, rc *redisv1.RedisCluster, un
 		return err
 	}
 	name := unwanted.GetName()
-	if _, err := cached(name); apierrors.IsNotFound(err) {
+	if _, err = cached(name); apierrors.IsNotFound(err) {
 		return nil
 	}
 	live, err := r.get(ctx, name)
-	if apierrors.IsNotFound(err) || err == nil && r.belongs(live, rc) != nil {
+	if err == nil {
+		if r.belongs(live, rc) != nil {
+			return nil //nolint:nilerr // It is not the cluster's: there is nothing to remove.
+		}
+		err = r.delete(ctx, live)
+	}
+	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	if err != nil {
-		return wrap("get", r.kind, name, err)
-	}
-	if err := r.delete(ctx, live); !apierrors.IsNotFound(err) {
-		return wrap("delete", r.kind, name, stale(err))
-	}
-	return nil
+	return wrap("remove", r.kind, name, stale(err))
 }
 
 func wrap(verb, kind, name string, err error) error {

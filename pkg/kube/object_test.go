@@ -227,9 +227,9 @@ func TestFault20ForeignObjectIsNotOverwritten(t *testing.T) {
 		},
 	}
 	for kind, wanted := range kinds() {
-		for whose, make := range foreign {
+		for whose, turn := range foreign {
 			existing := wanted.DeepCopyObject().(Object)
-			make(existing)
+			turn(existing)
 			client := newClient(existing)
 			for _, cached := range []Getter{cache(client, kind), cache(newClient(), kind)} {
 				err := NewObjectControl(client).Ensure(t.Context(), demo(), wanted, cached)

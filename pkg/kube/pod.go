@@ -72,10 +72,10 @@ func (c *PodControl) Delete(
 	if live.DeletionTimestamp != nil {
 		return nil
 	}
-	if err := checkOwner("Pod", live, rc); err != nil {
+	if err = checkOwner("Pod", live, rc); err != nil {
 		return fmt.Errorf("delete pod %s: %w", name, err)
 	}
-	if err := ok(live); err != nil {
+	if err = ok(live); err != nil {
 		return fmt.Errorf("delete pod %s: %w: %w", name, ErrStale, err)
 	}
 	err = pods.Delete(ctx, name, metav1.DeleteOptions{Preconditions: preconditions(live)})

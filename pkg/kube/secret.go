@@ -128,7 +128,7 @@ func (c *SecretControl) create(
 		if secret, err = c.read(ctx, rc, name); err != nil {
 			return nil, err
 		}
-		if err := checkOwner("Secret", secret, rc); err != nil {
+		if err = checkOwner("Secret", secret, rc); err != nil {
 			c.forget(rc, name)
 			return nil, err
 		}
@@ -156,7 +156,7 @@ func (c *SecretControl) renew(
 	if err != nil || !r.due(live) {
 		return live, err
 	}
-	if err := checkOwner("Secret", live, rc); err != nil {
+	if err = checkOwner("Secret", live, rc); err != nil {
 		return nil, err
 	}
 	c.forget(rc, name)

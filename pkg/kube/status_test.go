@@ -88,14 +88,16 @@ func TestEventsOfConditions(t *testing.T) {
 		},
 		"another message is nothing new": {
 			conditions{{Type: ready, Status: yes, Reason: "Healthy", Message: "6"}},
-			conditions{{Type: ready, Status: yes, Reason: "Healthy", Message: "7"}}, "",
+			conditions{{Type: ready, Status: yes, Reason: "Healthy", Message: "7"}},
+			"",
 		},
 		"the first status of a new cluster": {
 			nil,
 			conditions{
 				condition(ready, no, "SlotsUncovered"), condition(progressing, yes, "CreatingPods"),
 				condition(degraded, no, "Healthy"),
-			}, "",
+			},
+			"",
 		},
 		"a cluster that cannot start": {nil, conditions{condition(degraded, yes, "NameConflict")}, "Warning NameConflict because"},
 		"a cluster becomes ready": {
@@ -104,14 +106,16 @@ func TestEventsOfConditions(t *testing.T) {
 			"Normal Healthy because, Normal Converged because",
 		},
 		"a cluster is not ready any more": {
-			conditions{condition(ready, yes, "Healthy")}, conditions{condition(ready, no, "PodsNotReady")},
+			conditions{condition(ready, yes, "Healthy")},
+			conditions{condition(ready, no, "PodsNotReady")},
 			"Warning PodsNotReady because",
 		},
 		"progress is told by its steps": {
 			conditions{condition(progressing, yes, "CreatingPods")}, conditions{condition(progressing, yes, "MeetingNodes")}, "",
 		},
 		"trouble ends": {
-			conditions{condition(degraded, yes, "PodFailing")}, conditions{condition(degraded, no, "Healthy")},
+			conditions{condition(degraded, yes, "PodFailing")},
+			conditions{condition(degraded, no, "Healthy")},
 			"Normal Healthy because",
 		},
 	} {

@@ -114,7 +114,7 @@ func (r target) apply(ctx context.Context, wanted, live Object) error {
 	}
 	if move != nil {
 		opts := metav1.PatchOptions{FieldManager: fieldManager}
-		if err := r.patch(ctx, live.GetName(), types.JSONPatchType, move, opts); err != nil {
+		if err = r.patch(ctx, live.GetName(), types.JSONPatchType, move, opts); err != nil {
 			return err
 		}
 	}

@@ -25,9 +25,11 @@ func confValue(value string) string {
 
 // quoteArg writes one argument, with quotes where redis-server needs them.
 func quoteArg(arg string) string {
-	plain := func(c byte) bool { return c > ' ' && c <= '~' && c != '"' && c != '\'' && c != '\\' }
-	bare := arg != ""
+	if arg != "" && strings.IndexFunc(arg, special) < 0 {
+		return arg
+	}
 	var b strings.Builder
+	b.WriteByte('"')
 	for i := range len(arg) {
 		switch c := arg[i]; {
 		case c == '"' || c == '\\':
@@ -38,13 +40,13 @@ func quoteArg(arg string) string {
 		default:
 			b.WriteByte(c)
 		}
-		bare = bare && plain(arg[i])
 	}
-	if bare {
-		return arg
-	}
-	return `"` + b.String() + `"`
+	b.WriteByte('"')
+	return b.String()
 }
+
+// special are the characters that mean something to redis-server, or cannot be seen.
+func special(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\'' || c == '\\' }
 
 // splitArgs splits a line into arguments by the rules of redis.conf (sdssplitargs in sds.c); false when redis-server
 // would refuse the line. An argument may be in double quotes, with escapes, or in single quotes.

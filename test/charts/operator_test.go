@@ -33,8 +33,7 @@ var inNamespaces = []string{
 	"/secrets: create get update",
 	"/serviceaccounts: create get list patch watch",
 	"/services: create get list patch watch",
-	"events.k8s.io/events: create patch",
-	"policy/poddisruptionbudgets: create get list patch watch",
+	"policy/poddisruptionbudgets: create delete get list patch watch",
 	"redisoperator.io/redisclusters/finalizers: update",
 	"redisoperator.io/redisclusters/status: patch update",
 	"redisoperator.io/redisclusters: get list watch",
@@ -42,17 +41,20 @@ var inNamespaces = []string{
 
 var (
 	inCluster  = []string{"/nodes: get list watch"}
-	asLeader   = []string{"/events: create patch", "coordination.k8s.io/leases: create get update", "events.k8s.io/events: create patch"}
+	asLeader   = []string{"coordination.k8s.io/leases/redis-operator: get update", "coordination.k8s.io/leases: create"}
 	forViewers = []string{"redisoperator.io/redisclusters/scale: get", "redisoperator.io/redisclusters/status: get", "redisoperator.io/redisclusters: get list watch"}
 	forEditors = []string{"redisoperator.io/redisclusters/scale: patch update", "redisoperator.io/redisclusters: create delete deletecollection patch update"}
 )
 
-// grants is rules as sorted lines "group/resource: verbs".
+// grants is rules as sorted lines "group/resource: verbs", or "group/resource/name: verbs".
 func grants(rules []rbacv1.PolicyRule) []string {
 	var lines []string
 	for _, r := range rules {
 		for _, g := range r.APIGroups {
 			for _, resource := range r.Resources {
+				if len(r.ResourceNames) > 0 {
+					resource += "/" + strings.Join(r.ResourceNames, ",")
+				}
 				lines = append(lines, fmt.Sprintf("%s/%s: %s", g, resource, strings.Join(slices.Sorted(slices.Values(r.Verbs)), " ")))
 			}
 		}

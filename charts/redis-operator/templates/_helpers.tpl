@@ -67,10 +67,11 @@ watched: it reads those it made or that spec.auth.secretName names, one by one.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, update]
+# delete: spec.disruption.podDisruptionBudget may be switched off.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, list, watch, create, patch]
-- apiGroups: ["", events.k8s.io]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
 {{- end -}}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ func statusOf(rc *redisv1.RedisCluster, o outcome, now time.Time) redisv1.RedisC
 	s.PodsWanted = int32(rc.WantedPods()) //nolint:gosec // at most 1000 by validation
 	if o.observed {
 		describe(&s, o.view)
+		s.NodesPlacement, s.PlacementMessage = placementOf(rc, o.view)
 	}
 	ready := readyCondition(rc, s, o)
 	progressing := progressingCondition(o)
@@ -45,12 +47,12 @@ func statusOf(rc *redisv1.RedisCluster, o outcome, now time.Time) redisv1.RedisC
 // describe fills in what a view shows.
 func describe(s *redisv1.RedisClusterStatus, v cluster.View) {
 	shards := v.Shards()
-	assigned := v.Covered().Len()
+	assigned := cluster.SlotCount - v.Unserved().Len()
 	s.Bootstrapped = s.Bootstrapped || assigned == cluster.SlotCount
 	s.SlotsAssigned = count(assigned)
 	s.NumberOfMaster, s.MinReplicationFactor, s.MaxReplicationFactor = 0, 0, 0
 	for i, shard := range shards {
-		synced := count(shard.Synced())
+		synced := count(len(shard.Synced()))
 		if i == 0 || synced < s.MinReplicationFactor {
 			s.MinReplicationFactor = synced
 		}
@@ -67,6 +69,18 @@ func describe(s *redisv1.RedisClusterStatus, v cluster.View) {
 		s.Nodes = append(s.Nodes, nodeStatus(m))
 	}
 	s.PodsSummary = fmt.Sprintf("%d/%d", s.PodsReady, s.PodsWanted)
+}
+
+// placementOf grades the spread over hosts and, when the spec wants that, zones.
+func placementOf(rc *redisv1.RedisCluster, v cluster.View) (redisv1.NodesPlacement, string) {
+	if !*rc.Spec.Placement.ZoneAware {
+		v = v.WithoutZones()
+	}
+	quality, why := v.Placement()
+	if quality != cluster.Optimal {
+		return redisv1.PlacementBestEffort, why
+	}
+	return redisv1.PlacementOptimal, ""
 }
 
 func nodeStatus(m cluster.Member) redisv1.NodeStatus {
@@ -127,6 +141,9 @@ func progressingCondition(o outcome) metav1.Condition {
 	return c
 }
 
+// needAttention are the reasons of decisions to wait for a person.
+var needAttention = []string{plan.SlotsUncovered, plan.ForeignNodes, plan.TwinNodes, plan.StrayKeys}
+
 func degradedCondition(o outcome) metav1.Condition {
 	c := metav1.Condition{Type: redisv1.ConditionDegraded, Status: metav1.ConditionTrue}
 	trouble := failingPods(o.view)
@@ -137,7 +154,7 @@ func degradedCondition(o outcome) metav1.Condition {
 		c.Reason, c.Message = redisv1.ReasonPodFailing, strings.Join(trouble, "; ")
 	case o.decision.Reason == plan.ScalingNotImplemented:
 		c.Reason, c.Message = redisv1.ReasonNotImplemented, o.decision.Message
-	case o.decision.Reason == plan.SlotsUncovered, o.decision.Reason == plan.ForeignNodes:
+	case slices.Contains(needAttention, o.decision.Reason):
 		c.Reason, c.Message = o.decision.Reason, o.decision.Message
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, redisv1.ReasonHealthy, "nothing is wrong"

@@ -264,11 +264,12 @@ lab_image() {
   image_load "$@"
 }
 
+# What tests without a cluster need: the servers, and a C compiler for Go's race detector.
 lab_engines() {
   check_settings
-  [ "$(id -u)" = 0 ] || [ -z "$(missing_packages "$ENGINE_COMMANDS")" ] || need_root engines
+  [ "$(id -u)" = 0 ] || [ -z "$(missing_packages "$ENGINE_COMMANDS $BUILD_COMMANDS")" ] || need_root engines
   mkdir -p "$CACHE"
-  install_packages engines "$ENGINE_COMMANDS"
+  install_packages engines "$ENGINE_COMMANDS" "$BUILD_COMMANDS"
   ENGINES_RETRY=1 build_engines
   local name
   for name in $(engines_ready); do echo "$CACHE/engines/$name/run-server"; done

@@ -32,8 +32,9 @@ type target struct {
 // proposal about a view that is past by now: what could hurt is checked again where it is done.
 func (c *Controller) act(ctx context.Context, t target, d plan.Decision) error {
 	c.Metrics.decided(d.Reason)
-	glog.V(2).Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
-	if _, idle := d.Step.(plan.Wait); !idle {
+	if _, idle := d.Step.(plan.Wait); idle {
+		glog.V(2).Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
+	} else {
 		glog.Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
 		c.Events.Step(t.rc, d.Reason, d.Message)
 	}

@@ -11,7 +11,7 @@ const (
 	KeyRedisConf           = "redis.conf"
 	KeyPassword            = "password"
 	KeyOperatorPassword    = "operator-password"
-	KeyRedisnodePassword   = "redisnode-password" //nolint:gosec // the name of a key, not a password
+	KeyRedisnodePassword   = containerRedisnode + "-password"
 	KeyReplicationPassword = "replication-password"
 	KeyCACert              = "ca.crt"
 	KeyCAKey               = "ca.key"

@@ -132,7 +132,7 @@ wait_until_ready() {
 not_ready() {
   kubectl -n "$NAMESPACE" describe rdc "$CLUSTER" | tail -40 >&2 || true
   kubectl -n "$NAMESPACE" get pods -l "redisoperator.io/cluster=$CLUSTER" -o wide >&2 || true
-  kubectl -n "$OPERATOR_NAMESPACE" logs deployment/op-redis-operator --tail=20 >&2 || true
+  kubectl -n "$OPERATOR_NAMESPACE" logs -l app.kubernetes.io/instance=op --tail=20 >&2 || true
   die "$NAMESPACE/$CLUSTER is not Ready after $TIMEOUT: $(condition Ready message)"
 }
 

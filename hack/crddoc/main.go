@@ -37,7 +37,7 @@ func run(crdFile, docFile string) error {
 		return err
 	}
 	var crd object
-	if err := yaml.Unmarshal(text, &crd); err != nil {
+	if err = yaml.Unmarshal(text, &crd); err != nil {
 		return fmt.Errorf("%s: %w", crdFile, err)
 	}
 	schema := crd["spec"].(object)["versions"].([]any)[0].(object)["schema"].(object)["openAPIV3Schema"].(object)
@@ -49,7 +49,7 @@ func run(crdFile, docFile string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(crdFile, append([]byte("---\n"), out...), 0o644); err != nil { //nolint:gosec // a public file
+	if err = os.WriteFile(crdFile, append([]byte("---\n"), out...), 0o644); err != nil { //nolint:gosec // a public file
 		return err
 	}
 	return os.WriteFile(docFile, reference(schema), 0o644) //nolint:gosec // a public file

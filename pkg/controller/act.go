@@ -111,7 +111,7 @@ func (c *Controller) meet(ctx context.Context, t target, s plan.Meet) error {
 			}
 		}
 	}
-	if err := each(ctx, names, func(ctx context.Context, pod string) error { return t.prove(ctx, pod) }); err != nil {
+	if err := each(ctx, names, t.prove); err != nil {
 		return err
 	}
 	return each(ctx, s.Meetings, func(ctx context.Context, m plan.Meeting) error {

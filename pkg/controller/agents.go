@@ -3,7 +3,6 @@ package controller
 import (
 	"bytes"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
@@ -15,7 +14,7 @@ import (
 // agents keeps a client for the agents of each cluster: its connections and its certificate are worth
 // keeping between looks. It is a cache: nothing depends on what is in it.
 type agents struct {
-	now     func() time.Time
+	connect ConnectAgents
 	mu      sync.Mutex
 	clients map[cache.ObjectName]agentClient
 }
@@ -23,15 +22,15 @@ type agents struct {
 type agentClient struct {
 	uid    types.UID
 	caCert []byte
-	client *agent.Client
+	client AgentControl
 }
 
-func newAgents(now func() time.Time) *agents {
-	return &agents{now: now, clients: map[cache.ObjectName]agentClient{}}
+func newAgents(connect ConnectAgents) *agents {
+	return &agents{connect: connect, clients: map[cache.ObjectName]agentClient{}}
 }
 
 // of is the client for the agents of this cluster, under this authority.
-func (a *agents) of(rc *redisv1.RedisCluster, ca agent.CA) (*agent.Client, error) {
+func (a *agents) of(rc *redisv1.RedisCluster, ca agent.CA) (AgentControl, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	key := cache.MetaObjectToName(rc)
@@ -39,7 +38,7 @@ func (a *agents) of(rc *redisv1.RedisCluster, ca agent.CA) (*agent.Client, error
 	if ok && known.uid == rc.UID && bytes.Equal(known.caCert, ca.CertPEM) {
 		return known.client, nil
 	}
-	client, err := agent.NewOperatorClient(ca, string(rc.UID), a.now)
+	client, err := a.connect(ca, string(rc.UID))
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	Secrets SecretControl
 	Status  StatusUpdater
 	Redis   RedisControl
+	Agents  ConnectAgents
 	Events  Events
 	Images  objects.Images
 	Metrics *Metrics
@@ -56,7 +57,7 @@ func New(config Config) *Controller {
 		Config: config,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: "rediscluster", Clock: config.Clock}),
-		agents: newAgents(config.Clock.Now),
+		agents: newAgents(config.Agents),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/redisoperator/redis-operator/pkg/agent"
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/kube"
@@ -50,3 +51,12 @@ type RedisControl interface {
 	Replicate(ctx context.Context, ep redis.Endpoint, primary cluster.NodeID) error
 	Forget(ctx context.Context, ep redis.Endpoint, ids []cluster.NodeID) error
 }
+
+// AgentControl asks the agents of one cluster. An answer proves that the one who gave it belongs to it.
+type AgentControl interface {
+	Status(ctx context.Context, ip string) (agent.Status, error)
+	Close()
+}
+
+// ConnectAgents makes the AgentControl of the cluster with this authority and UID.
+type ConnectAgents func(ca agent.CA, clusterUID string) (AgentControl, error)

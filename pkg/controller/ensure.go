@@ -18,7 +18,7 @@ import (
 // access is how the operator reaches a cluster's nodes and agents.
 type access struct {
 	operator redis.Credentials
-	agents   *agent.Client
+	agents   AgentControl
 }
 
 // ensure keeps the objects around the pods as pkg/objects renders them. They do not depend on what is
@@ -106,23 +106,11 @@ func (c *Controller) ensureSecrets(ctx context.Context, rc *redisv1.RedisCluster
 	if err != nil {
 		return access{}, err
 	}
-	uid := string(rc.UID)
-	authority, err := c.Secrets.Ensure(ctx, rc, rc.AgentCASecretName(), kube.Never, func() (*corev1.Secret, error) {
-		ca, err := agent.NewCA(uid, c.Clock.Now())
-		return objects.NewAgentCASecret(rc, ca.CertPEM, ca.KeyPEM), err
-	})
+	ca, err := c.ensureAuthority(ctx, rc)
 	if err != nil {
 		return access{}, err
 	}
-	ca, err := agent.ParseCA(authority.Data[objects.KeyCACert], authority.Data[objects.KeyCAKey])
-	if err != nil {
-		return access{}, fmt.Errorf("secret %s: %w", authority.Name, err)
-	}
-	renew := func(s *corev1.Secret) bool { return agent.NeedsRenewal(s.Data[corev1.TLSCertKey], c.Clock.Now()) }
-	if _, err := c.Secrets.Ensure(ctx, rc, rc.AgentTLSSecretName(), renew, func() (*corev1.Secret, error) {
-		cert, key, err := ca.IssueAgent(uid, c.Clock.Now())
-		return objects.NewAgentTLSSecret(rc, objects.AgentTLS{CACert: ca.CertPEM, Cert: cert, Key: key}), err
-	}); err != nil {
+	if err = c.ensureAgentCertificate(ctx, rc, ca); err != nil {
 		return access{}, err
 	}
 	agents, err := c.agents.of(rc, ca)
@@ -135,6 +123,33 @@ func (c *Controller) ensureSecrets(ctx context.Context, rc *redisv1.RedisCluster
 		},
 		agents: agents,
 	}, nil
+}
+
+// ensureAuthority makes the certificate authority of the cluster's agents, once.
+func (c *Controller) ensureAuthority(ctx context.Context, rc *redisv1.RedisCluster) (agent.CA, error) {
+	secret, err := c.Secrets.Ensure(ctx, rc, rc.AgentCASecretName(), kube.Never, func() (*corev1.Secret, error) {
+		made, failed := agent.NewCA(string(rc.UID), c.Clock.Now())
+		return objects.NewAgentCASecret(rc, made.CertPEM, made.KeyPEM), failed
+	})
+	if err != nil {
+		return agent.CA{}, err
+	}
+	ca, err := agent.ParseCA(secret.Data[objects.KeyCACert], secret.Data[objects.KeyCAKey])
+	if err != nil {
+		return agent.CA{}, fmt.Errorf("secret %s: %w", secret.Name, err)
+	}
+	return ca, nil
+}
+
+// ensureAgentCertificate makes the certificate that the agents show, and another in time before it ends. The
+// kubelet brings it into the pods and the agents take it up: nothing is restarted.
+func (c *Controller) ensureAgentCertificate(ctx context.Context, rc *redisv1.RedisCluster, ca agent.CA) error {
+	renew := func(s *corev1.Secret) bool { return agent.NeedsRenewal(s.Data[corev1.TLSCertKey], c.Clock.Now()) }
+	_, err := c.Secrets.Ensure(ctx, rc, rc.AgentTLSSecretName(), renew, func() (*corev1.Secret, error) {
+		cert, key, failed := ca.IssueAgent(string(rc.UID), c.Clock.Now())
+		return objects.NewAgentTLSSecret(rc, objects.AgentTLS{CACert: ca.CertPEM, Cert: cert, Key: key}), failed
+	})
+	return err
 }
 
 // ensurePassword makes the clients' password, or checks that the Secret that the user names has one:

@@ -29,8 +29,8 @@ func stateOf(pod *corev1.Pod) cluster.PodState {
 // everStarted is true once the container redis of a pod has been started, even if it ended since.
 func everStarted(pod *corev1.Pod) bool {
 	s := redisStatus(pod)
-	return s != nil &&
-		(s.State.Running != nil || s.State.Terminated != nil || s.LastTerminationState.Terminated != nil || s.RestartCount > 0)
+	return s != nil && (s.State.Running != nil || s.State.Terminated != nil ||
+		s.LastTerminationState.Terminated != nil || s.RestartCount > 0)
 }
 
 // running is true while the container redis runs.

@@ -17,9 +17,11 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 
+	"github.com/redisoperator/redis-operator/pkg/agent"
 	"github.com/redisoperator/redis-operator/pkg/client/clientset/versioned"
 	"github.com/redisoperator/redis-operator/pkg/controller"
 	"github.com/redisoperator/redis-operator/pkg/kube"
@@ -90,52 +92,65 @@ func assemble(ctx context.Context, o *Options, registry *prometheus.Registry) (*
 	if err != nil {
 		return nil, fmt.Errorf("redisclusters client: %w", err)
 	}
-	a := &assembly{
-		options:  o,
-		kube:     kubeClient,
-		nodes:    informers.NewSharedInformerFactoryWithOptions(kubeClient, o.Resync, informers.WithTransform(keepNodeBasics)),
-		redis:    redis.NewClients(redis.Dialer{}),
-		watchdog: leaderelection.NewLeaderHealthzAdaptor(20 * time.Second),
-	}
-	a.nodeSynced = a.nodes.Core().V1().Nodes().Informer().HasSynced
-	var stores []controller.Stores
-	for _, ns := range o.namespaces() {
-		w := controller.NewInformers(redisClient, kubeClient, ns, o.Resync)
-		a.watches = append(a.watches, w)
-		stores = append(stores, w.Stores)
-	}
-	metrics, err := controller.NewMetrics(registry)
-	if err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
-	if err := registry.Register(controller.NewClusterCollector(stores)); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
 	recorder, flush, err := kube.NewRecorder(ctx, kubeClient)
 	if err != nil {
 		return nil, fmt.Errorf("event recorder: %w", err)
 	}
-	a.flushEvents = flush
+	nodes := informers.NewSharedInformerFactoryWithOptions(kubeClient, o.Resync, informers.WithTransform(keepNodeBasics))
+	a := &assembly{
+		options:     o,
+		kube:        kubeClient,
+		nodes:       nodes,
+		nodeSynced:  nodes.Core().V1().Nodes().Informer().HasSynced,
+		redis:       redis.NewClients(redis.Dialer{}),
+		flushEvents: flush,
+		watchdog:    leaderelection.NewLeaderHealthzAdaptor(20 * time.Second),
+	}
+	return a, a.addController(redisClient, recorder, registry)
+}
+
+// addController makes the informers of every namespace, the loop over them, and its metrics.
+func (a *assembly) addController(
+	redisClient versioned.Interface, recorder record.EventRecorder, registry *prometheus.Registry,
+) error {
+	var stores []controller.Stores
+	for _, ns := range a.options.namespaces() {
+		w := controller.NewInformers(redisClient, a.kube, ns, a.options.Resync)
+		a.watches = append(a.watches, w)
+		stores = append(stores, w.Stores)
+	}
+	metrics, err := controller.NewMetrics(registry)
+	if err == nil {
+		err = registry.Register(controller.NewClusterCollector(stores))
+	}
+	if err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
 	now := clock.RealClock{}
 	a.controller = controller.New(controller.Config{
 		Stores:  stores,
 		Nodes:   a.nodes.Core().V1().Nodes().Lister(),
-		Pods:    kube.NewPodControl(kubeClient, recorder),
-		Objects: kube.NewObjectControl(kubeClient),
-		Secrets: kube.NewSecretControl(kubeClient, secretsTTL, now.Now),
+		Pods:    kube.NewPodControl(a.kube, recorder),
+		Objects: kube.NewObjectControl(a.kube),
+		Secrets: kube.NewSecretControl(a.kube, secretsTTL, now.Now),
 		Status:  kube.NewStatusUpdater(redisClient),
 		Redis:   a.redis,
-		Events:  kube.NewEvents(recorder),
-		Images:  objects.Images{Redisnode: o.RedisnodeImage, PullPolicy: corev1.PullPolicy(o.RedisnodePullPolicy)},
+		Agents: func(ca agent.CA, clusterUID string) (controller.AgentControl, error) {
+			return agent.NewOperatorClient(ca, clusterUID, now.Now)
+		},
+		Events: kube.NewEvents(recorder),
+		Images: objects.Images{
+			Redisnode: a.options.RedisnodeImage, PullPolicy: corev1.PullPolicy(a.options.RedisnodePullPolicy),
+		},
 		Metrics: metrics,
 		Clock:   now,
 	})
 	for _, w := range a.watches {
 		if err := a.controller.Watch(w); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // run fills the caches, waits for the Lease when there is one, and works.

@@ -43,21 +43,27 @@ func newQueueMetrics(r prometheus.Registerer) (*queueMetrics, error) {
 func (m *queueMetrics) NewDepthMetric(name string) workqueue.GaugeMetric {
 	return m.depth.WithLabelValues(name)
 }
+
 func (m *queueMetrics) NewAddsMetric(name string) workqueue.CounterMetric {
 	return m.adds.WithLabelValues(name)
 }
+
 func (m *queueMetrics) NewLatencyMetric(name string) workqueue.HistogramMetric {
 	return m.latency.WithLabelValues(name)
 }
+
 func (m *queueMetrics) NewWorkDurationMetric(name string) workqueue.HistogramMetric {
 	return m.duration.WithLabelValues(name)
 }
+
 func (m *queueMetrics) NewUnfinishedWorkSecondsMetric(name string) workqueue.SettableGaugeMetric {
 	return m.unfinished.WithLabelValues(name)
 }
+
 func (m *queueMetrics) NewLongestRunningProcessorSecondsMetric(name string) workqueue.SettableGaugeMetric {
 	return m.longestRunning.WithLabelValues(name)
 }
+
 func (m *queueMetrics) NewRetriesMetric(name string) workqueue.CounterMetric {
 	return m.retries.WithLabelValues(name)
 }

@@ -68,7 +68,7 @@ func (c *Cluster) IsReady(ctx context.Context) error {
 		return err
 	}
 	if ready.Status != metav1.ConditionTrue || progressing.Status != metav1.ConditionFalse {
-		return fmt.Errorf("Ready=%s %s: %s; Progressing=%s %s: %s",
+		return fmt.Errorf("condition Ready=%s %s: %s; Progressing=%s %s: %s",
 			ready.Status, ready.Reason, ready.Message, progressing.Status, progressing.Reason, progressing.Message)
 	}
 	return nil

@@ -1,0 +1,2 @@
+// Package docs tests that the documents say what the code does: reasons, rules, links.
+package docs

@@ -19,10 +19,6 @@ export TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/redis-operator-tools/bin
 GENERATORS   := controller-gen deepcopy-gen client-gen lister-gen informer-gen applyconfiguration-gen
 LAB          := test/lab/lab.sh
 
-# make lab-up NODES=3 NS=mylab; the rest of what lab.sh takes passes through the environment.
-NODES ?= 1
-export NODES
-
 ##@ Build
 
 .PHONY: build
@@ -83,7 +79,7 @@ integration: engines ## Only what talks to real Redis and Valkey servers
 
 .PHONY: e2e
 e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName for one)
-	@$(MAKE) lab-up lab-images NODES=3
+	@NODES=3 $(MAKE) lab-up lab-images
 	@eval "$$($(LAB) env)" && export PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
 	  go test ./test/e2e/... -count=1 -timeout 30m -v $(E2E)
 
@@ -110,7 +106,7 @@ demo-down: ## Removes the demo, and the lab when it ran there
 	@hack/demo.sh down
 
 .PHONY: lab-up
-lab-up: ## A real Kubernetes on this machine: NODES=1..3, zones a, b, c
+lab-up: ## A real Kubernetes on this machine: make lab-up NODES=3 (1 to 3; zones a, b, c)
 	@$(LAB) up
 	@mkdir -p $(TOOLS) && ln -sfn "$$($(LAB) bin)/kubectl" $(TOOLS)/kubectl
 

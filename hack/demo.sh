@@ -76,7 +76,7 @@ demo_up() {
 
 lab_with_images() {
   step "Kubernetes: three nodes in three zones on this machine (built once: the first run takes many minutes)"
-  NODES=${NODES:-3} make -s lab-up NODES="${NODES:-3}" | sed '/^$/d; s/^/        /'
+  make -s lab-up NODES="${NODES:-3}" | sed '/^$/d; s/^/        /'
   use_lab
   OPERATOR_IMAGE=ghcr.io/redisoperator/operator:dev
   REDISNODE_IMAGE=ghcr.io/redisoperator/redisnode:dev

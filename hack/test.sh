@@ -2,7 +2,7 @@
 # Runs make targets one after the other, stops at the first that fails, and says how long each took.
 # usage: hack/test.sh TARGET...
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
 summary=
 status=0

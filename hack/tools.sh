@@ -6,6 +6,7 @@
 #
 # Versions are pinned by hack/tools/*/go.mod. TOOLS is ~/.cache/redis-operator-tools/bin unless it is set.
 set -euo pipefail
+shopt -s inherit_errexit # a tool that does not build must not be linked
 cd "$(dirname "${BASH_SOURCE[0]}")/tools"
 
 TOOLS=${TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/redis-operator-tools/bin}

@@ -1,6 +1,6 @@
 module github.com/redisoperator/redis-operator/hack/tools/goreleaser
 
-go 1.26.0
+go 1.26.3
 
 tool github.com/goreleaser/goreleaser/v2
 

@@ -82,7 +82,7 @@ cgroup2_make() {
 }
 
 cgroup1_make() {
-  local c path= part file
+  local c path="" part file
   for c in $V1_CONTROLLERS; do
     [ ! -d "$CGROOT/$c" ] || mkdir -p "$CGROOT/$c/$1"
   done
@@ -110,7 +110,7 @@ cgroup_enter() {
 # cgroup_pids PATH: every live process at or below it.
 cgroup_pids() {
   local pid
-  find "$(cgroup_tree "$1")" -name cgroup.procs -exec cat {} + 2>/dev/null | while read -r pid; do
+  { find "$(cgroup_tree "$1")" -name cgroup.procs -exec cat {} + 2>/dev/null || true; } | while read -r pid; do
     if process_alive "$pid"; then echo "$pid"; fi
   done
 }
@@ -149,7 +149,7 @@ cgroup_set_frozen() {
 # cgroup_thaw_all PATH: whatever a fault left frozen.
 cgroup_thaw_all() {
   local dir
-  find "$(cgroup_tree "$1")" -type d 2>/dev/null | while read -r dir; do cgroup_thaw "$dir" 2>/dev/null || true; done
+  { find "$(cgroup_tree "$1")" -type d 2>/dev/null || true; } | while read -r dir; do cgroup_thaw "$dir" 2>/dev/null || true; done
 }
 
 # cgroup_remove PATH: removes the empty tree in every hierarchy.

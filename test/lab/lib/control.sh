@@ -22,6 +22,7 @@ start_etcd() {
 }
 
 start_apiserver() {
+  # shellcheck disable=SC2054 # commas within one flag
   local flags=(
     --etcd-servers=http://127.0.0.1:2379 --secure-port=6443 "--advertise-address=$CP_IP"
     "--service-cluster-ip-range=$SVC_CIDR" --authorization-mode=Node,RBAC --allow-privileged=true

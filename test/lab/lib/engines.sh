@@ -89,7 +89,7 @@ unpack_engine() {
   nice mmdebstrap --quiet --variant=extract --include="$packages" --skip=check/empty \
     --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" "${sources[@]}" || return 1
   rm -rf "$root"/usr/share/{doc,man,locale,lintian} "$root"/var/{cache,lib}/apt "$root"/usr/lib/systemd
-  rm -rf --one-file-system "$root"/dev
+  rm -rf --one-file-system "${root:?}/dev"
   mkdir "$root/dev"
 }
 

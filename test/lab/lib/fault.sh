@@ -149,7 +149,7 @@ fault_unpause() {
 signal_container() {
   local signal=$1 pod=$2 container=$3 id which
   for which in containerStatuses initContainerStatuses; do
-    id=$(pod_get "$pod" "{.status.$which[?(@.name==\"$container\")].containerID}")
+    id=$(pod_get "$pod" "{.status.${which}[?(@.name==\"$container\")].containerID}")
     [ -z "$id" ] || break
   done
   [ -n "$id" ] || die "pod $pod has no running container '$container'"

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 )
 
 func TestParseInfo(t *testing.T) {
@@ -69,6 +70,55 @@ func TestAskByExecIsForbidden(t *testing.T) {
 	}
 	if len(asked) != 2 || !strings.HasPrefix(asked[0], "GET") || !strings.HasPrefix(asked[1], "POST") {
 		t.Errorf("asked %q, want by GET (WebSocket), then by POST (SPDY)", asked)
+	}
+}
+
+// podServer is an API server that runs every command with this outcome.
+func podServer(t *testing.T, stdout, stderr, status string) AskFunc {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if q.Get("stdin") != "" || q.Get("tty") != "" || q.Get("stdout") != "true" || q.Get("stderr") != "true" {
+			t.Errorf("asked with %v", q)
+		}
+		in, out := wsstream.IgnoreChannel, wsstream.WriteChannel
+		conn := wsstream.NewConn(map[string]wsstream.ChannelProtocolConfig{
+			"v5.channel.k8s.io": {Binary: true, Channels: []wsstream.ChannelType{in, out, out, out, in}},
+		})
+		_, streams, err := conn.Open(w, r)
+		if err != nil {
+			t.Errorf("open: %v", err)
+			return
+		}
+		for channel, text := range []string{"", stdout, stderr, status} {
+			if text != "" {
+				_, _ = io.WriteString(streams[channel], text)
+			}
+		}
+		_ = conn.Close()
+	}))
+	t.Cleanup(server.Close)
+	config := &rest.Config{Host: server.URL}
+	return askByExec(config, kubernetes.NewForConfigOrDie(config))
+}
+
+const exitOne = `{"status":"Failure","reason":"NonZeroExitCode","message":"exit code 1",` +
+	`"details":{"causes":[{"reason":"ExitCode","message":"1"}]}}`
+
+func TestAskByExec(t *testing.T) {
+	t.Parallel()
+	ask := podServer(t, `{"usedMemory":7,"role":"primary"}`, "a warning", `{"status":"Success"}`)
+	got, err := ask(t.Context(), "ns1", "demo-0")
+	if want := (Info{UsedMemory: 7, Role: "primary"}); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err = podServer(t, "", "redis does not answer\n", exitOne)(t.Context(), "ns1", "demo-0")
+	if err == nil || err.Error() != "redis does not answer" {
+		t.Errorf("a command that fails: %v", err)
+	}
+	_, err = podServer(t, strings.Repeat("x", askMax+1), "", `{"status":"Success"}`)(t.Context(), "ns1", "demo-0")
+	if err == nil {
+		t.Error("an answer without end was read")
 	}
 }
 

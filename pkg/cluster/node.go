@@ -42,7 +42,7 @@ type Node struct {
 	PrimaryID   NodeID // of a replica; "" otherwise
 	ConfigEpoch uint64
 	Connected   bool // the bus link to it is up, or being made
-	Awaited     bool // a ping to it has not been answered yet
+	Awaited     bool // it has yet to answer a ping
 	Slots       SlotSet
 	Open        []OpenSlot // only in the node's own table
 }

@@ -95,7 +95,7 @@ func parseNode(fields []string) (Node, error) {
 		return Node{}, fmt.Errorf("%w: config epoch %q", ErrNodes, fields[fieldEpoch])
 	}
 	node.Connected = fields[fieldLink] == "connected"
-	node.Awaited = fields[fieldPing] != "0"
+	node.Awaited = !node.Flags.Myself && (fields[fieldPing] != "0" || fields[fieldPong] == "0")
 	if err := parseOwned(&node, fields[fieldSlots:]); err != nil {
 		return Node{}, err
 	}

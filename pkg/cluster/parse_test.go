@@ -149,19 +149,19 @@ func TestParseNodes_Lines(t *testing.T) {
 			},
 		},
 		"an address in brackets": {
-			idA + " [fd00::1]:6379@16379 slave " + idB + " 0 0 1 disconnected",
+			idA + " [fd00::1]:6379@16379 slave " + idB + " 0 17 1 disconnected",
 			cluster.Node{Addr: cluster.Addr{IP: "fd00::1", Port: 6379, BusPort: 16379}, Role: cluster.Replica, PrimaryID: idB, ConfigEpoch: 1},
 		},
 		"fields of a newer server after the address": {
-			idA + " 10.0.0.1:6379@16379,,tls-port=0,shard-id=x,zone=a=b noflags - 0 0 1 disconnected -",
+			idA + " 10.0.0.1:6379@16379,,tls-port=0,shard-id=x,zone=a=b noflags - 0 17 1 disconnected -",
 			cluster.Node{Addr: cluster.Addr{IP: "10.0.0.1", Port: 6379, BusPort: 16379}, ConfigEpoch: 1},
 		},
 		"fields without a hostname before them": {
-			idA + " 10.0.0.1:6379@16379,shard-id=x master,nofailover,brandnew - 0 0 1 connected",
+			idA + " 10.0.0.1:6379@16379,shard-id=x master,nofailover,brandnew - 0 17 1 connected",
 			cluster.Node{Addr: cluster.Addr{IP: "10.0.0.1", Port: 6379, BusPort: 16379}, Role: cluster.Primary, ConfigEpoch: 1, Connected: true},
 		},
 		"an endpoint that is not known": {
-			idA + " ?:6379@16379 handshake,fail?,noaddr - 0 0 0 disconnected",
+			idA + " ?:6379@16379 handshake,fail?,noaddr - 0 17 0 disconnected",
 			cluster.Node{Addr: cluster.Addr{Port: 6379, BusPort: 16379}, Flags: cluster.Flags{Handshake: true, PFail: true, NoAddr: true}},
 		},
 		"a ping that was sent has not been answered": {
@@ -171,8 +171,14 @@ func TestParseNodes_Lines(t *testing.T) {
 				Flags: cluster.Flags{PFail: true}, Connected: true, Awaited: true,
 			},
 		},
+		"a node that has never answered": {
+			idA + " 10.0.0.1:6379@16379 master - 0 0 0 connected",
+			cluster.Node{
+				Addr: cluster.Addr{IP: "10.0.0.1", Port: 6379, BusPort: 16379}, Role: cluster.Primary, Connected: true, Awaited: true,
+			},
+		},
 		"open slots come sorted": {
-			idA + " :0@0 fail,master - 0 0 0 connected [9-<-" + idB + "] [7->-" + idB + "]",
+			idA + " :0@0 fail,master - 0 17 0 connected [9-<-" + idB + "] [7->-" + idB + "]",
 			cluster.Node{Role: cluster.Primary, Flags: cluster.Flags{Fail: true}, Connected: true, Open: []cluster.OpenSlot{
 				{Slot: 7, Peer: idB}, {Slot: 9, Importing: true, Peer: idB},
 			}},

@@ -6,6 +6,9 @@ type View struct {
 	Members []Member
 	// Hosts are the Kubernetes nodes that pods can run on, sorted by name; empty when they are not known.
 	Hosts []Host
+	// Volumes are the ordinals whose volume exists, with or without a pod, sorted; none when volumes go with their
+	// pods. A node that is in no pod may come back from one.
+	Volumes []int
 }
 
 // Host is a Kubernetes node.

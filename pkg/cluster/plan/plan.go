@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
@@ -32,10 +34,10 @@ var rules = []rule{
 	refuseStrangers, // somebody else's nodes
 	waitForView,     // until formed, all depends on all
 
-	coverSlots,       // only at bootstrap
-	meetNodes,        // everybody knows everybody, at today's addresses, before anything is forgotten
-	forgetGoneNodes,  // on all nodes at once
-	attachReplicas,   // slotless primaries become replicas
+	coverSlots,        // only at bootstrap
+	meetNodes,         // everybody knows everybody, at today's addresses, before anything is forgotten
+	forgetGoneNodes,   // on all nodes at once
+	attachReplicas,    // slotless primaries become replicas
 	deleteSurplusPods, // never one that owns slots or holds a copy that counts
 
 	waitForFailover, // a dead primary's replica is to take over
@@ -49,6 +51,9 @@ var rules = []rule{
 // Next is the next step, why, and when to look again. It is a function of its arguments alone: an operator
 // that was killed at any moment goes on from what it sees.
 func Next(w Wanted, v cluster.View) Decision {
+	v.Members = slices.SortedStableFunc(slices.Values(v.Members), func(a, b cluster.Member) int {
+		return cmp.Or(cmp.Compare(a.Pod.Ordinal, b.Pod.Ordinal), cmp.Compare(a.Pod.Name, b.Pod.Name))
+	})
 	if !w.ZoneAware {
 		v = v.WithoutZones()
 	}

@@ -85,28 +85,16 @@ func deleteSurplus(m cluster.Member, wanted int) Decision {
 
 func areWanted(n int) string { return count(n, "pod", "pods") + " " + verb(n, "is", "are") }
 
-// createMissingPods creates the pods with the lowest ordinals that are free, all at once.
+// createMissingPods creates the pods with the lowest ordinals that are free, all at once, and those that may bring
+// back slots that nobody has.
 // Invariant: an ordinal belongs to one pod at a time; a pod that is stopping has it until it is gone.
 func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
-	missing := standing(w, v).Pods() - len(staying(v))
-	taken := make([]int, 0, len(v.Members))
-	stopping := make([]int, 0, len(v.Members))
-	for _, m := range v.Members {
-		if m.Pod.State == cluster.PodTerminating {
-			stopping = append(stopping, m.Pod.Ordinal)
-		} else {
-			taken = append(taken, m.Pod.Ordinal)
-		}
-	}
-	var ordinals []int
-	for ordinal := 0; missing > 0; ordinal++ {
-		if slices.Contains(taken, ordinal) {
-			continue
-		}
-		missing--
-		if !slices.Contains(stopping, ordinal) {
-			ordinals = append(ordinals, ordinal)
-		}
+	wanted := standing(w, v).Pods()
+	ordinals := lowestFree(v, wanted-len(staying(v)))
+	message := "creating %s: %s wanted"
+	if len(ordinals) == 0 {
+		ordinals = lastHopes(v)
+		message = "creating %s, whose volumes may have slots that nobody has: %s wanted"
 	}
 	if len(ordinals) == 0 {
 		return Decision{}, false
@@ -114,9 +102,35 @@ func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 	return Decision{
 		Step:    CreatePods{Ordinals: ordinals},
 		Reason:  CreatingPods,
-		Message: fmt.Sprintf("creating %s: %s wanted", count(len(ordinals), "pod", "pods"), areWanted(standing(w, v).Pods())),
+		Message: fmt.Sprintf(message, count(len(ordinals), "pod", "pods"), areWanted(wanted)),
 		Requeue: requeueForming,
 	}, true
+}
+
+// lowestFree is where so many missing pods belong, less the places that stopping pods still have.
+func lowestFree(v cluster.View, missing int) []int {
+	var ordinals []int
+	for ordinal := 0; missing > 0; ordinal++ {
+		i := slices.IndexFunc(v.Members, func(m cluster.Member) bool { return m.Pod.Ordinal == ordinal })
+		switch {
+		case i < 0:
+			ordinals = append(ordinals, ordinal)
+			missing--
+		case v.Members[i].Pod.State == cluster.PodTerminating:
+			missing--
+		}
+	}
+	return ordinals
+}
+
+// lastHopes is the volumes without a pod, when slots are lost but for what may be on them.
+func lastHopes(v cluster.View) []int {
+	if lostSlots(v).IsEmpty() {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(v.Volumes), func(ordinal int) bool {
+		return slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Pod.Ordinal == ordinal })
+	})
 }
 
 // deleteSurplusPods deletes one pod of more than are wanted: one that never started, then one without a role,
@@ -125,12 +139,13 @@ func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 // in sync as are wanted, and a pod that owns slots is never deleted.
 func deleteSurplusPods(w Wanted, v cluster.View) (Decision, bool) {
 	stand := standing(w, v)
-	if len(staying(v)) < len(v.Members) || len(v.Members) <= stand.Pods() || !whole(w, v, "") {
+	if len(staying(v)) < len(v.Members) || len(v.Members) <= stand.Pods() || !whole(w, v) {
 		return Decision{}, false
 	}
+	shards := v.Shards()
 	best, bestRank := -1, 0
 	for i, m := range v.Members {
-		if rank := surplusRank(w, v, m); rank > 0 && rank >= bestRank {
+		if rank := surplusRank(w, shards, m); rank > 0 && rank >= bestRank && !v.Claimed(m.ID()) {
 			best, bestRank = i, rank
 		}
 	}
@@ -140,45 +155,44 @@ func deleteSurplusPods(w Wanted, v cluster.View) (Decision, bool) {
 	return deleteSurplus(v.Members[best], stand.Pods()), true
 }
 
-// surplusRank says how readily the cluster can do without the member; 0: not at all.
-func surplusRank(w Wanted, v cluster.View, m cluster.Member) int {
+// surplusRank says how readily a whole cluster can do without the member; 0: not at all.
+func surplusRank(w Wanted, shards []cluster.Shard, m cluster.Member) int {
 	if unstarted(m) {
 		return 4
 	}
-	if !m.Live() || v.Claimed(m.ID()) || !whole(w, v, m.ID()) {
+	if !m.Live() {
 		return 0
 	}
 	self := m.Info.Self()
 	if self.Role == cluster.Primary {
-		if m.Info.Keys > 0 {
+		if !self.Slots.IsEmpty() || m.Info.Keys > 0 {
 			return 0
 		}
 		return 3
 	}
-	if p, ok := v.Member(self.PrimaryID); ok && (near(p.Pod.Host, m.Pod.Host) || near(p.Pod.Zone, m.Pod.Zone)) {
-		return 2
+	for _, s := range shards {
+		others := slices.DeleteFunc(s.Synced(), func(r cluster.Member) bool { return r.ID() == self.ID })
+		switch {
+		case s.ID != self.PrimaryID:
+			continue
+		case len(others) < w.Replicas:
+			return 0
+		case near(s.Primary.Pod.Host, m.Pod.Host) || near(s.Primary.Pod.Zone, m.Pod.Zone):
+			return 2
+		}
+		return 1
 	}
-	return 1
+	return 0
 }
 
 func near(a, b string) bool { return a != "" && a == b }
 
-// whole says that every slot is owned by a live node, and that each has as many replicas in sync as are wanted,
-// not counting the node that is named.
-func whole(w Wanted, v cluster.View, without cluster.NodeID) bool {
+// whole says that every slot is owned by a live node, and that each has as many replicas in sync as are wanted.
+func whole(w Wanted, v cluster.View) bool {
 	if !v.Unserved().IsEmpty() || !v.Contested().IsEmpty() {
 		return false
 	}
-	for _, s := range v.Shards() {
-		copies := 0
-		for _, r := range s.Synced() {
-			if r.ID() != without {
-				copies++
-			}
-		}
-		if !s.Primary.Live() || copies < w.Replicas {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(v.Shards(), func(s cluster.Shard) bool {
+		return !s.Primary.Live() || len(s.Synced()) < w.Replicas
+	})
 }

@@ -114,23 +114,31 @@ func granted(grants []Grant) int {
 // reportLostSlots says which slots nobody has any more, once no pod is left that could bring them back.
 // Invariant: slots that had an owner are never given away silently.
 func reportLostSlots(w Wanted, v cluster.View) (Decision, bool) {
-	if !complete(v) {
-		return Decision{}, false
-	}
-	var lost cluster.SlotSet
-	if w.Bootstrapped {
-		lost = v.Uncovered()
-	}
-	for _, s := range v.Shards() {
-		if s.Primary.Info == nil && len(s.Replicas) == 0 {
-			lost = lost.Union(s.Slots)
-		}
+	lost := lostSlots(v)
+	if w.Bootstrapped && complete(v) {
+		lost = lost.Union(v.Uncovered())
 	}
 	if lost.IsEmpty() {
 		return Decision{}, false
 	}
 	return wait(SlotsUncovered, fmt.Sprintf("slots %s have no owner, and no node has a copy of them: giving them to"+
 		" another node would give up their data", lost), requeueWaiting), true
+}
+
+// lostSlots is the slots whose owner is in no pod, does not answer anybody, and has no replica.
+func lostSlots(v cluster.View) cluster.SlotSet {
+	var lost cluster.SlotSet
+	if !complete(v) {
+		return lost
+	}
+	ghosts := v.Ghosts()
+	for _, s := range v.Shards() {
+		alive := slices.ContainsFunc(ghosts, func(g cluster.Ghost) bool { return g.ID == s.ID && g.Answers })
+		if s.Primary.Info == nil && len(s.Replicas) == 0 && !alive {
+			lost = lost.Union(s.Slots)
+		}
+	}
+	return lost
 }
 
 // complete says that every node of every pod was seen.

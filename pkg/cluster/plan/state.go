@@ -15,8 +15,9 @@ const smallCopy = 64 << 20
 // Invariant: Converged is only said when it is true in the eyes of every node.
 func waitForState(_ Wanted, v cluster.View) (Decision, bool) {
 	var unsynced, unsettled, unready []string
+	owners, ghosts := v.Owners(), v.Ghosts()
 	for _, m := range v.Members {
-		switch why := unsettledBy(v, m); {
+		switch why := unsettledBy(m, v.Members, owners, ghosts); {
 		case !m.Info.LinkUp:
 			unsynced = append(unsynced, m.Pod.Name)
 		case why != "":
@@ -46,19 +47,19 @@ func syncPace(v cluster.View) time.Duration {
 }
 
 // unsettledBy says what a node has yet to learn; "" when nothing.
-func unsettledBy(v cluster.View, m cluster.Member) string {
+func unsettledBy(m cluster.Member, members []cluster.Member, owners []cluster.Claim, ghosts []cluster.Ghost) string {
 	table := m.Info.Table
-	for _, other := range v.Members {
+	for _, other := range members {
 		if _, ok := table.Find(other.ID()); !ok {
 			return "does not know " + other.Pod.Name + " yet"
 		}
 	}
-	for _, c := range v.Owners() {
+	for _, c := range owners {
 		if n, ok := table.Find(c.Node); ok && n.Slots != c.Slots {
 			return "does not agree yet on what node " + c.Node.Short() + " owns"
 		}
 	}
-	for _, g := range v.Ghosts() {
+	for _, g := range ghosts {
 		if slices.Contains(g.KnownBy, m.Pod.Name) {
 			return "has not given up node " + g.ID.Short() + " yet, which is in no pod"
 		}

@@ -1,0 +1,238 @@
+package clustertest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// Tick lets time pass: pods start and stop, nodes talk, vote and copy.
+func (w *World) Tick() {
+	w.now++
+	for _, p := range slices.Clone(w.pods) {
+		switch {
+		case p.State == cluster.PodTerminating && w.now >= p.goneAt:
+			w.stop(p)
+			w.pods = slices.DeleteFunc(w.pods, func(other *pod) bool { return other == p })
+		case p.State == cluster.PodPending && w.now >= p.startAt && !p.stuck:
+			w.start(p)
+		case p.State == cluster.PodRunning && p.node == nil && w.now >= p.startAt:
+			p.node = w.load(p)
+		}
+	}
+	for _, n := range slices.Concat(w.running(), w.strays) {
+		for _, e := range slices.Clone(n.table[1:]) {
+			w.ping(n, e)
+		}
+	}
+	w.vote()
+	for _, n := range w.running() {
+		w.replicate(n)
+	}
+}
+
+// create makes a pod that starts some ticks later.
+func (w *World) create(ordinal int) {
+	if slices.ContainsFunc(w.pods, func(p *pod) bool { return p.Ordinal == ordinal }) {
+		return
+	}
+	w.born++
+	host := w.settings.Hosts[ordinal%len(w.settings.Hosts)]
+	if w.settings.Scatter {
+		host = w.settings.Hosts[w.rng.IntN(len(w.settings.Hosts))]
+	}
+	name := fmt.Sprintf("demo-%d", ordinal)
+	w.pods = append(w.pods, &pod{
+		Pod:     cluster.Pod{Name: name, Ordinal: ordinal, UID: fmt.Sprintf("%s-%d", name, w.born), Host: host.Name, Zone: host.Zone},
+		startAt: w.now + 1 + w.rng.IntN(w.settings.StartTime),
+	})
+	slices.SortFunc(w.pods, func(a, b *pod) int { return a.Ordinal - b.Ordinal })
+}
+
+// start runs a pod's process for the first time, at a new address.
+func (w *World) start(p *pod) {
+	w.born++
+	p.State, p.Trouble = cluster.PodRunning, ""
+	p.IP = fmt.Sprintf("10.0.%d.%d", w.born/250, w.born%250+1)
+	p.node = w.load(p)
+}
+
+// load is the node of a pod's volume at the pod's address, or a new one.
+func (w *World) load(p *pod) *node {
+	n := w.disks[p.Ordinal]
+	delete(w.disks, p.Ordinal)
+	if n == nil {
+		w.born++
+		n = newNode(w.newID(), p.IP)
+	}
+	n.self().ip = p.IP
+	for _, e := range n.table[1:] {
+		e.missed = 1
+	}
+	n.table = slices.DeleteFunc(n.table, func(e *entry) bool { return e.handshake })
+	if n.self().role == cluster.Replica {
+		n.copying = copyTime
+	}
+	if w.settings.Join && len(n.table) == 1 {
+		for _, other := range w.running() {
+			n.meet(other.self().ip, w)
+		}
+	}
+	return n
+}
+
+func (w *World) newID() cluster.NodeID {
+	return cluster.NodeID(fmt.Sprintf("%016x%024x", w.rng.Uint64(), w.born))
+}
+
+// stop ends a pod's process. Its volume keeps what it knew, unless nothing is kept.
+func (w *World) stop(p *pod) {
+	if p.node != nil && !w.settings.Ephemeral {
+		w.disks[p.Ordinal] = p.node
+	}
+	p.node = nil
+}
+
+// Kill removes a pod at once, as when it is deleted by force. Somebody has to create it again.
+func (w *World) Kill(names ...string) *World {
+	for _, name := range names {
+		p := w.pod(name)
+		w.stop(p)
+		w.pods = slices.DeleteFunc(w.pods, func(other *pod) bool { return other == p })
+	}
+	return w
+}
+
+// Restart ends a pod's process; it starts again in the same pod, at the same address, with what it had: even a
+// volume that goes with the pod outlives a container.
+func (w *World) Restart(names ...string) *World {
+	for _, name := range names {
+		p := w.pod(name)
+		if p.node != nil {
+			w.disks[p.Ordinal], p.node = p.node, nil
+		}
+		p.startAt = w.now + 1 + w.rng.IntN(w.settings.StartTime)
+	}
+	return w
+}
+
+// Wipe empties the volumes of pods that Kill removed or Restart ended.
+func (w *World) Wipe(ordinals ...int) *World {
+	for _, ordinal := range ordinals {
+		delete(w.disks, ordinal)
+	}
+	return w
+}
+
+// Evict ends a pod for good.
+func (w *World) Evict(name string) *World {
+	p := w.pod(name)
+	w.stop(p)
+	p.State, p.Trouble = cluster.PodEnded, "Evicted: the node was low on memory"
+	return w
+}
+
+// Stop asks a pod to stop, as kubectl delete does.
+func (w *World) Stop(name string) *World {
+	p := w.pod(name)
+	if p.State != cluster.PodTerminating {
+		p.State, p.goneAt = cluster.PodTerminating, w.now+stopTime
+	}
+	return w
+}
+
+// Stuck makes a pod that has not started unschedulable, or lets it go on.
+func (w *World) Stuck(name string, stuck bool) *World {
+	p := w.pod(name)
+	if p.State == cluster.PodPending {
+		p.stuck, p.Trouble = stuck, ""
+		if stuck {
+			p.Trouble = "Unschedulable: 0/3 nodes are available: insufficient memory"
+		}
+	}
+	return w
+}
+
+// Outdate marks a pod as made from an older template.
+func (w *World) Outdate(name string) *World {
+	w.pod(name).Outdated = true
+	return w
+}
+
+// Hide keeps the operator from reaching a node, or lets it again.
+func (w *World) Hide(name string, hidden bool) *World {
+	w.pod(name).hidden = hidden
+	return w
+}
+
+// Fill gives a node keys.
+func (w *World) Fill(name string, keys int64) *World {
+	w.pod(name).node.keys = keys
+	return w
+}
+
+// Meet has one node meet another, as by hand.
+func (w *World) Meet(name, peer string) *World {
+	if n := w.pod(name).node; n != nil && w.pod(peer).IP != "" {
+		n.meet(w.pod(peer).IP, w)
+	}
+	return w
+}
+
+// Stranger lets a node of somebody else's cluster into this one.
+func (w *World) Stranger(ip string) *World {
+	n := newNode(w.newID(), ip)
+	w.strays = append(w.strays, n)
+	if w.pods[0].IP != "" {
+		n.meet(w.pods[0].IP, w)
+	}
+	return w
+}
+
+// Leave ends all strangers.
+func (w *World) Leave() *World {
+	w.strays = nil
+	return w
+}
+
+// Open leaves a slot between its owner and the next primary, as a move that was cut.
+func (w *World) Open(slot cluster.Slot) *World {
+	var source, target *node
+	for _, n := range w.running() {
+		switch {
+		case n.self().slots.Has(slot):
+			source = n
+		case !n.self().slots.IsEmpty() && target == nil:
+			target = n
+		}
+	}
+	source.open = append(source.open, cluster.OpenSlot{Slot: slot, Peer: target.id})
+	target.open = append(target.open, cluster.OpenSlot{Slot: slot, Importing: true, Peer: source.id})
+	return w
+}
+
+// Ticks lets time pass.
+func (w *World) Ticks(n int) *World {
+	for range n {
+		w.Tick()
+	}
+	return w
+}
+
+// Pods is the names of the pods there are, by ordinal.
+func (w *World) Pods() []string {
+	names := make([]string, len(w.pods))
+	for i, p := range w.pods {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// ID is the node in a pod; "" when none runs.
+func (w *World) ID(name string) cluster.NodeID {
+	if n := w.pod(name).node; n != nil {
+		return n.id
+	}
+	return ""
+}

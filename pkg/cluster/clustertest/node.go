@@ -1,0 +1,320 @@
+package clustertest
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// node is a redis-server. The first entry of its table is itself.
+type node struct {
+	id      cluster.NodeID
+	table   []*entry
+	current uint64 // currentEpoch
+	data    cluster.SlotSet
+	keys    int64
+	copying int // ticks until it is in sync with its primary; 0: it is
+	open    []cluster.OpenSlot
+	bans    map[cluster.NodeID]int // until when
+}
+
+// entry is what a node knows of a node.
+type entry struct {
+	id        cluster.NodeID
+	ip        string
+	role      cluster.Role
+	primary   cluster.NodeID
+	epoch     uint64
+	slots     cluster.SlotSet
+	handshake bool
+	pfail     bool
+	fail      bool
+	missed    int
+}
+
+func newNode(id cluster.NodeID, ip string) *node {
+	return &node{
+		id: id, bans: map[cluster.NodeID]int{},
+		table: []*entry{{id: id, ip: ip, role: cluster.Primary}},
+	}
+}
+
+func (n *node) self() *entry { return n.table[0] }
+
+func (n *node) find(id cluster.NodeID) *entry {
+	for _, e := range n.table {
+		if e.id == id && !e.handshake {
+			return e
+		}
+	}
+	return nil
+}
+
+func (n *node) remove(gone *entry) {
+	n.table = slices.DeleteFunc(n.table, func(e *entry) bool { return e == gone })
+}
+
+// owners is the primaries with slots that the node knows.
+func (n *node) owners() []*entry {
+	return slices.DeleteFunc(slices.Clone(n.table), func(e *entry) bool {
+		return e.role != cluster.Primary || e.slots.IsEmpty()
+	})
+}
+
+// stateOK is cluster_state: all slots have an owner that has not failed, and a majority of owners is heard.
+func (n *node) stateOK() bool {
+	covered, heard := cluster.SlotSet{}, 0
+	owners := n.owners()
+	for _, e := range owners {
+		if !e.fail {
+			covered = covered.Union(e.slots)
+		}
+		if !e.fail && !e.pfail {
+			heard++
+		}
+	}
+	return covered == cluster.AllSlots() && 2*heard > len(owners)
+}
+
+// hear is a packet that arrived from a node that is known: what the sender says of itself.
+func (n *node) hear(from *node) {
+	e, said := n.find(from.id), from.self()
+	if e == nil {
+		return
+	}
+	e.ip, e.role, e.primary, e.epoch = said.ip, said.role, said.primary, said.epoch
+	e.missed, e.pfail, e.fail = 0, false, false
+	n.current = max(n.current, from.current)
+	if said.role == cluster.Replica {
+		e.slots = cluster.SlotSet{}
+		return
+	}
+	self := n.self()
+	if self.role == cluster.Primary && self.epoch == said.epoch && n.id < from.id {
+		n.current++ // a collision: the lower ID takes a new epoch
+		self.epoch = n.current
+	}
+	n.learn(e, said.slots, from)
+}
+
+// learn takes a claim: a slot goes to the higher epoch. Who claims what somebody else has is told so.
+func (n *node) learn(e *entry, claim cluster.SlotSet, from *node) {
+	if e.slots == claim {
+		return
+	}
+	self := n.self()
+	follows := self
+	if self.role == cluster.Replica {
+		follows = n.find(self.primary)
+	}
+	won := claim
+	lost := false
+	for _, other := range n.table {
+		overlap := other.slots.Intersect(claim)
+		if other == e || overlap.IsEmpty() {
+			continue
+		}
+		if other.epoch >= e.epoch {
+			won = won.Minus(overlap)
+			if from != nil {
+				from.update(other)
+			}
+			continue
+		}
+		other.slots = other.slots.Minus(overlap)
+		if other == self {
+			n.data = n.data.Minus(overlap)
+		}
+		lost = lost || other == follows && other.slots.IsEmpty()
+	}
+	e.slots = e.slots.Union(won)
+	if lost {
+		n.follow(e.id)
+	}
+}
+
+// update is a packet that tells of a newer owner.
+func (n *node) update(newer *entry) {
+	e := n.find(newer.id)
+	if e == nil || e == n.self() || newer.epoch < e.epoch {
+		return
+	}
+	e.epoch, e.role, e.primary = newer.epoch, cluster.Primary, ""
+	n.learn(e, newer.slots, nil)
+}
+
+// follow makes the node a replica; it copies everything anew.
+func (n *node) follow(primary cluster.NodeID) {
+	self := n.self()
+	if self.role == cluster.Replica && self.primary == primary {
+		return
+	}
+	self.role, self.primary, self.slots = cluster.Replica, primary, cluster.SlotSet{}
+	n.data, n.copying, n.open = cluster.SlotSet{}, copyTime, nil
+}
+
+// gossip tells another node of all that this one knows.
+func (w *World) gossip(from, to *node) {
+	for _, e := range from.table {
+		if e.handshake || e.ip == "" || e.id == to.id {
+			continue
+		}
+		known := to.find(e.id)
+		switch {
+		case known == nil && to.bans[e.id] < w.now && !e.fail && !e.pfail:
+			to.table = append(to.table, &entry{id: e.id, ip: e.ip, role: e.role, missed: 1})
+		case known != nil && (known.fail || known.pfail) && !e.fail && !e.pfail && known.ip != e.ip && e.missed == 0:
+			known.ip, known.missed, known.pfail, known.fail = e.ip, 0, false, false
+		}
+	}
+}
+
+// ping is one node's packet to one that it knows, and the answer.
+func (w *World) ping(n *node, e *entry) {
+	peer := w.reachable(e.ip)
+	lost := w.rng.Float64() < w.settings.Loss
+	switch {
+	case e.handshake && peer != nil && peer != n:
+		w.shake(n, e, peer)
+	case peer != nil && peer.id != e.id && !e.handshake:
+		e.ip = "" // somebody else answers there
+	case peer == nil && e.handshake && e.missed >= nodeTimeout:
+		n.remove(e)
+	case peer == nil || e.handshake:
+		e.missed++
+		e.pfail = !e.handshake && e.missed >= nodeTimeout
+	case !lost:
+		n.hear(peer)
+		peer.hear(n)
+		w.gossip(n, peer)
+		w.gossip(peer, n)
+	}
+}
+
+// shake ends a handshake: both know each other, at their addresses of now.
+func (w *World) shake(n *node, e *entry, peer *node) {
+	n.remove(e)
+	for _, pair := range [][2]*node{{n, peer}, {peer, n}} {
+		if known := pair[0].find(pair[1].id); known == nil {
+			pair[0].table = append(pair[0].table, &entry{id: pair[1].id, ip: pair[1].self().ip, role: cluster.Primary})
+		}
+		pair[0].hear(pair[1])
+	}
+}
+
+// vote has each node fail those that a majority of owners suspects, and replicas of failed primaries take over.
+func (w *World) vote() {
+	for _, n := range w.running() {
+		for _, e := range n.table {
+			if e.pfail && !e.fail && 2*w.witnesses(n, e.id) > len(n.owners()) {
+				e.fail = true
+			}
+		}
+	}
+	for _, shard := range w.headless() {
+		candidates := w.candidates(shard)
+		if len(candidates) > 0 {
+			w.promote(candidates[0], shard)
+		}
+	}
+}
+
+// witnesses is how many owners that the node knows suspect this one too.
+func (w *World) witnesses(n *node, id cluster.NodeID) int {
+	count := 0
+	for _, owner := range n.owners() {
+		voter := w.reachable(owner.ip)
+		if voter == nil || voter.id != owner.id {
+			continue
+		}
+		if e := voter.find(id); e != nil && (e.pfail || e.fail) {
+			count++
+		}
+	}
+	return count
+}
+
+// headless is the failed primaries that a replica still follows, sorted.
+func (w *World) headless() []cluster.NodeID {
+	var ids []cluster.NodeID
+	for _, n := range w.running() {
+		if p := n.find(n.self().primary); p != nil && p.fail && !p.slots.IsEmpty() {
+			ids = append(ids, p.id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// candidates is the replicas of the primary that a majority would elect, the one with the most data first.
+func (w *World) candidates(primary cluster.NodeID) []*node {
+	var candidates []*node
+	for _, n := range w.running() {
+		p := n.find(primary)
+		if n.self().primary != primary || p == nil || !p.fail || p.slots.IsEmpty() {
+			continue
+		}
+		votes := 0
+		for _, owner := range n.owners() {
+			voter := w.reachable(owner.ip)
+			if voter != nil && voter.id == owner.id && voter.self().role == cluster.Primary && voter.wouldVote(n, p) {
+				votes++
+			}
+		}
+		if 2*votes > len(n.owners()) {
+			candidates = append(candidates, n)
+		}
+	}
+	slices.SortStableFunc(candidates, func(a, b *node) int {
+		return cmp.Or(cmp.Compare(b.data.Len(), a.data.Len()), cmp.Compare(a.id, b.id))
+	})
+	return candidates
+}
+
+// wouldVote says that the voter too holds the primary for failed, and knows no newer owner of its slots.
+func (n *node) wouldVote(candidate *node, primary *entry) bool {
+	known := n.find(primary.id)
+	if known == nil || !known.fail || n.find(candidate.id) == nil {
+		return false
+	}
+	return !slices.ContainsFunc(n.table, func(e *entry) bool {
+		return e.epoch > primary.epoch && !e.slots.Intersect(primary.slots).IsEmpty()
+	})
+}
+
+func (w *World) promote(n *node, shard cluster.NodeID) {
+	for _, other := range w.running() {
+		n.current = max(n.current, other.current)
+	}
+	n.current++
+	primary, self := n.find(shard), n.self()
+	self.role, self.primary, self.epoch = cluster.Primary, "", n.current
+	self.slots, primary.slots = primary.slots, cluster.SlotSet{}
+	n.copying = 0
+}
+
+// replicate brings a replica closer to its primary.
+func (w *World) replicate(n *node) {
+	self := n.self()
+	if self.role != cluster.Replica {
+		n.copying = 0
+		return
+	}
+	known := n.find(self.primary)
+	if known == nil {
+		n.copying = copyTime
+		return
+	}
+	primary := w.reachable(known.ip)
+	switch {
+	case primary == nil || primary.id != known.id:
+		n.copying = max(1, n.copying)
+	case n.copying > 1:
+		n.copying--
+	default:
+		n.copying = 0
+		n.data, n.keys = primary.data, primary.keys
+		self.epoch = primary.self().epoch
+	}
+}

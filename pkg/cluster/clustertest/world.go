@@ -1,0 +1,268 @@
+package clustertest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// Times, in ticks. A tick is what lies between two looks of the operator: about a second.
+const (
+	nodeTimeout = 3
+	banTime     = 60
+	copyTime    = 2
+	stopTime    = 2
+	port        = 6379
+	busPort     = 16379
+)
+
+// Settings of a world.
+type Settings struct {
+	Seed uint64
+	// Hosts are where pods go, round robin; three in zones a, b and c when there are none.
+	Hosts []cluster.Host
+	// Scatter puts pods on random hosts.
+	Scatter bool
+	// Ephemeral forgets everything when a pod goes.
+	Ephemeral bool
+	// Join has new nodes meet those that run, as their agents do.
+	Join bool
+	// Loss is the share of packets that are lost.
+	Loss float64
+	// StartTime is the most ticks that a pod takes to start; 1 when 0.
+	StartTime int
+}
+
+// World is a cluster, its pods, and its time.
+type World struct {
+	settings Settings
+	rng      *rand.Rand
+	now      int
+	born     int // pods ever made
+	pods     []*pod
+	disks    map[int]*node // what the volume of an ordinal holds, when nothing runs on it
+	strays   []*node       // nodes that are in no pod of ours
+}
+
+// pod is a Kubernetes pod; its node is nil while no process runs.
+type pod struct {
+	cluster.Pod
+	node    *node
+	startAt int
+	goneAt  int
+	stuck   bool // cannot be scheduled
+	hidden  bool // cannot be reached by the operator
+}
+
+// New is a world without pods.
+func New(s Settings) *World {
+	if len(s.Hosts) == 0 {
+		s.Hosts = []cluster.Host{{Name: "node1", Zone: "a"}, {Name: "node2", Zone: "b"}, {Name: "node3", Zone: "c"}}
+	}
+	s.StartTime = max(1, s.StartTime)
+	return &World{settings: s, rng: rand.New(rand.NewPCG(s.Seed, 1)), disks: map[int]*node{}}
+}
+
+// Cluster is a world with a converged cluster: the first pods are the primaries, in the order of their slots.
+func Cluster(primaries, replicas int) *World { return ClusterIn(Settings{}, primaries, replicas) }
+
+// ClusterIn is Cluster with settings.
+func ClusterIn(s Settings, primaries, replicas int) *World {
+	w := New(s)
+	n := primaries * (1 + replicas)
+	for ordinal := range n {
+		w.create(ordinal)
+		w.start(w.pods[ordinal])
+	}
+	slots := cluster.AllSlots()
+	for i, p := range w.pods {
+		self := p.node.self()
+		if i < primaries {
+			size := cluster.SlotCount / primaries
+			if i < cluster.SlotCount%primaries {
+				size++
+			}
+			self.slots = slots.Take(size)
+			slots = slots.Minus(self.slots)
+			p.node.data = self.slots
+			self.epoch = uint64(i + 1)
+		} else {
+			round, k := i/primaries-1, i%primaries
+			primary := w.pods[((k-1-round)%primaries+primaries)%primaries].node
+			self.role, self.primary, self.epoch = cluster.Replica, primary.id, primary.self().epoch
+			p.node.data = primary.data
+		}
+		p.node.current = uint64(primaries)
+	}
+	for _, p := range w.pods {
+		for _, other := range w.pods {
+			if p != other {
+				e := *other.node.self()
+				p.node.table = append(p.node.table, &e)
+			}
+		}
+	}
+	for range 2 {
+		w.Tick()
+	}
+	return w
+}
+
+// View is what the operator sees now. Nothing in it is shared with the world.
+func (w *World) View() cluster.View {
+	var v cluster.View
+	for _, p := range w.pods {
+		m := cluster.Member{Pod: p.Pod}
+		switch {
+		case p.node == nil && p.State == cluster.PodRunning:
+			m.Unseen = "dial tcp " + p.IP + ":6379: connect: connection refused"
+		case p.node == nil:
+		case p.hidden:
+			m.Unseen = "dial tcp " + p.IP + ":6379: i/o timeout"
+		default:
+			m.Info = w.info(p.node)
+			m.Pod.Ready = m.Info.LinkUp
+		}
+		v.Members = append(v.Members, m)
+	}
+	v.Hosts = slices.Clone(w.settings.Hosts)
+	if !w.settings.Ephemeral {
+		for ordinal := range w.disks {
+			v.Volumes = append(v.Volumes, ordinal)
+		}
+		for _, p := range w.pods {
+			v.Volumes = append(v.Volumes, p.Ordinal)
+		}
+		slices.Sort(v.Volumes)
+		v.Volumes = slices.Compact(v.Volumes)
+	}
+	return v
+}
+
+func (w *World) info(n *node) *cluster.NodeInfo {
+	info := &cluster.NodeInfo{
+		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: n.keys, Version: "redis 7.0.15",
+	}
+	for _, e := range n.table {
+		line := cluster.Node{
+			ID: e.id, Addr: cluster.Addr{IP: e.ip, Port: port, BusPort: busPort}, Role: e.role, PrimaryID: e.primary,
+			ConfigEpoch: e.epoch, Connected: e.missed == 0, Awaited: e.missed > 0, Slots: e.slots,
+			Flags: cluster.Flags{Myself: e == n.self(), Handshake: e.handshake, NoAddr: e.ip == "", PFail: e.pfail && !e.fail, Fail: e.fail},
+		}
+		if e == n.self() {
+			line.Open = slices.Clone(n.open)
+			line.Flags.NoAddr = false
+		}
+		info.Table = append(info.Table, line)
+	}
+	slices.SortFunc(info.Table, func(a, b cluster.Node) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return info
+}
+
+// Owned is the slots that some running node owns by its own word.
+func (w *World) Owned() cluster.SlotSet {
+	var owned cluster.SlotSet
+	for _, n := range w.running() {
+		owned = owned.Union(n.self().slots)
+	}
+	return owned
+}
+
+// Held is the slots whose data is in some node that runs, or on a volume.
+func (w *World) Held() cluster.SlotSet {
+	var held cluster.SlotSet
+	for _, n := range w.running() {
+		held = held.Union(n.data)
+	}
+	for _, n := range w.disks {
+		held = held.Union(n.data)
+	}
+	return held
+}
+
+// running is the nodes of our pods that run, in order.
+func (w *World) running() []*node {
+	var nodes []*node
+	for _, p := range w.pods {
+		if p.node != nil {
+			nodes = append(nodes, p.node)
+		}
+	}
+	return nodes
+}
+
+// reachable is the node that listens at the address.
+func (w *World) reachable(ip string) *node {
+	if ip == "" {
+		return nil
+	}
+	for _, p := range w.pods {
+		if p.node != nil && p.node.self().ip == ip {
+			return p.node
+		}
+	}
+	for _, n := range w.strays {
+		if n.self().ip == ip {
+			return n
+		}
+	}
+	return nil
+}
+
+func (w *World) pod(name string) *pod {
+	for _, p := range w.pods {
+		if p.Name == name {
+			return p
+		}
+	}
+	panic("clustertest: no pod " + name)
+}
+
+// String is the world as CLUSTER NODES tables, for the message of a failed test.
+func (w *World) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "tick %d, seed %d\n", w.now, w.settings.Seed)
+	b.WriteString(Describe(w.View()))
+	return b.String()
+}
+
+// Describe is a view as CLUSTER NODES tables.
+func Describe(v cluster.View) string {
+	var b strings.Builder
+	states := []string{"pending", "running", "terminating", "ended"}
+	for _, m := range v.Members {
+		fmt.Fprintf(&b, "%s %s on %s/%s ip=%s outdated=%v %s\n", m.Pod.Name, states[m.Pod.State], m.Pod.Zone, m.Pod.Host,
+			m.Pod.IP, m.Pod.Outdated, m.Pod.Trouble)
+		if m.Info == nil {
+			fmt.Fprintf(&b, "  not seen: %s\n", m.Unseen)
+			continue
+		}
+		for _, n := range m.Info.Table {
+			fmt.Fprintf(&b, "  %s %s %s %s %d %v %s %v\n", n.ID.Short(), n.Addr.IP, flags(n), n.PrimaryID.Short(),
+				n.ConfigEpoch, n.Connected, n.Slots, n.Open)
+		}
+	}
+	return b.String()
+}
+
+func flags(n cluster.Node) string {
+	words := []string{[]string{"unknown", "master", "slave"}[n.Role]}
+	for _, f := range []struct {
+		set  bool
+		word string
+	}{
+		{n.Flags.Myself, "myself"},
+		{n.Flags.Handshake, "handshake"},
+		{n.Flags.NoAddr, "noaddr"},
+		{n.Flags.PFail, "fail?"},
+		{n.Flags.Fail, "fail"},
+	} {
+		if f.set {
+			words = append(words, f.word)
+		}
+	}
+	return strings.Join(words, ",")
+}

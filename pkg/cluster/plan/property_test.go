@@ -1,0 +1,339 @@
+package plan_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/cluster/clustertest"
+	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+)
+
+// TestMain has rapid try 2,500 clusters in each of the four property tests, unless the command line says otherwise.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "2500"); err != nil {
+		panic(err)
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+const (
+	faultTicks = 12  // while things go wrong
+	mostLooks  = 150 // until it must be well
+)
+
+// TestInvariants_Birth lets clusters come to be while things go wrong.
+func TestInvariants_Birth(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) { newRun(t, false).toTheEnd(0) })
+}
+
+// TestInvariants_Life lets things go wrong with clusters that are whole.
+func TestInvariants_Life(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) { newRun(t, true).toTheEnd(0) })
+}
+
+// TestInvariants_StaleBirth and StaleLife carry out steps that were decided on views that are past.
+func TestInvariants_StaleBirth(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) { newRun(t, false).toTheEnd(3) })
+}
+
+func TestInvariants_StaleLife(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) { newRun(t, true).toTheEnd(3) })
+}
+
+// run is one history.
+type run struct {
+	t        *rapid.T
+	world    *clustertest.World
+	wanted   plan.Wanted
+	settings clustertest.Settings
+	past     []cluster.View
+	log      []string
+	edited   bool
+}
+
+func newRun(t *rapid.T, whole bool) *run {
+	hosts := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 4).Draw(t, "zones of hosts")
+	s := clustertest.Settings{
+		Seed:      rapid.Uint64().Draw(t, "seed"),
+		Scatter:   rapid.Bool().Draw(t, "scatter"),
+		Ephemeral: rapid.Bool().Draw(t, "ephemeral"),
+		Join:      rapid.Bool().Draw(t, "join"),
+		Loss:      rapid.SampledFrom([]float64{0, 0, 0.3}).Draw(t, "loss"),
+		StartTime: rapid.IntRange(1, 3).Draw(t, "start time"),
+	}
+	for i, zone := range hosts {
+		s.Hosts = append(s.Hosts, cluster.Host{Name: fmt.Sprintf("node%d", i+1), Zone: zone})
+	}
+	size := rapid.SampledFrom([][2]int{{3, 1}, {3, 1}, {3, 0}, {1, 0}, {1, 1}, {2, 1}, {2, 2}, {3, 2}, {4, 1}}).Draw(t, "size")
+	r := &run{t: t, settings: s, wanted: plan.Wanted{Primaries: size[0], Replicas: size[1], ZoneAware: rapid.Bool().Draw(t, "zone aware")}}
+	if whole {
+		r.world, r.wanted.Bootstrapped = clustertest.ClusterIn(s, size[0], size[1]), true
+	} else {
+		r.world = clustertest.New(s)
+	}
+	return r
+}
+
+// toTheEnd goes on until nothing is left to do. Steps may come from views that are up to so many looks old.
+func (r *run) toTheEnd(stale int) {
+	last, before, quiet := plan.Decision{}, "", 0
+	for look := range mostLooks {
+		troubled := look < faultTicks
+		if troubled && rapid.IntRange(0, 3).Draw(r.t, "trouble?") == 0 {
+			r.trouble()
+		}
+		if look == faultTicks {
+			r.calm()
+		}
+		view := r.world.View()
+		r.past = append(r.past, view)
+		last = r.next(view)
+		fresh := true
+		decision := last
+		if troubled && stale > 0 {
+			age := rapid.IntRange(0, min(stale, len(r.past)-1)).Draw(r.t, "age")
+			decision, fresh = r.next(r.past[len(r.past)-1-age]), age == 0
+		}
+		r.note("%d: %s %+v: %s", look, decision.Reason, decision.Step, decision.Message)
+		r.check(view, decision, fresh)
+		if quiet++; last.Reason != before {
+			before, quiet = last.Reason, 0
+		}
+		if !troubled && r.ended(view, last, quiet) {
+			r.stays()
+			return
+		}
+		if view.Unserved().IsEmpty() {
+			r.wanted.Bootstrapped = true // the controller's to write
+		}
+		r.world.Tick()
+	}
+	r.fail("nothing is decided after %d looks: %+v", mostLooks, last)
+}
+
+// next asks twice, as an operator that was restarted in between would, and with everything in another order.
+func (r *run) next(view cluster.View) plan.Decision {
+	decision := plan.Next(r.wanted, view)
+	shuffled := view
+	shuffled.Members = slices.Clone(view.Members)
+	slices.Reverse(shuffled.Members)
+	for i, m := range shuffled.Members {
+		if m.Info != nil {
+			info := *m.Info
+			info.Table = slices.Clone(info.Table)
+			slices.Reverse(info.Table)
+			shuffled.Members[i].Info = &info
+		}
+	}
+	if again := plan.Next(r.wanted, shuffled); !reflect.DeepEqual(decision, again) {
+		r.fail("the same view in another order gives %+v, not %+v", again, decision)
+	}
+	return decision
+}
+
+// check applies the step and holds it against the invariants.
+func (r *run) check(view cluster.View, d plan.Decision, fresh bool) {
+	if d.Reason == "" || d.Message == "" || d.Requeue <= 0 {
+		r.fail("a decision has a reason, a message, and a time to look again: %+v", d)
+	}
+	if fresh {
+		r.proper(view, d)
+	}
+	owned, held := r.world.Owned(), r.world.Held()
+	err := r.world.Apply(d.Step)
+	if err != nil && fresh {
+		r.fail("a step decided on the present is refused: %v", err)
+	}
+	if lost := owned.Minus(r.world.Owned()); !lost.IsEmpty() {
+		r.fail("slots %s had an owner, and have none by %+v", lost, d.Step)
+	}
+	if lost := held.Minus(r.world.Held()); !lost.IsEmpty() {
+		r.fail("the last copy of slots %s is lost by %+v", lost, d.Step)
+	}
+	if _, waits := d.Step.(plan.Wait); !waits && fresh {
+		once := r.world.String()
+		_ = r.world.Apply(d.Step) // deleting a pod twice is refused, and rightly
+		if twice := r.world.String(); once != twice {
+			r.fail("the step %+v changes something when repeated:\n%s\n%s", d.Step, once, twice)
+		}
+	}
+}
+
+// proper holds a step against what was seen.
+func (r *run) proper(view cluster.View, d plan.Decision) {
+	unseen, stranger := false, false
+	for _, m := range view.Members {
+		unseen = unseen || !m.Seen()
+	}
+	for _, g := range view.Ghosts() {
+		stranger = stranger || strings.HasPrefix(g.Addr.IP, "192.168.") && g.Answers
+	}
+	switch s := d.Step.(type) {
+	case plan.DeletePod:
+		r.mayGo(view, s)
+	case plan.AddSlots:
+		if unseen || stranger || r.wanted.Bootstrapped {
+			r.fail("slots are given by an incomplete view, or a second time")
+		}
+	case plan.Forget:
+		if unseen || stranger {
+			r.fail("a node is forgotten by an incomplete view")
+		}
+	case plan.Meet:
+		if stranger {
+			r.fail("nodes meet while a stranger is among them")
+		}
+	case plan.Replicate:
+		if stranger || (unseen && !r.wanted.Bootstrapped && !view.Uncovered().IsEmpty()) {
+			r.fail("roles are given by an incomplete view")
+		}
+	case plan.CreatePods, plan.Wait:
+	}
+}
+
+// mayGo says what pod may be deleted.
+func (r *run) mayGo(view cluster.View, s plan.DeletePod) {
+	i := slices.IndexFunc(view.Members, func(m cluster.Member) bool { return m.Pod.Name == s.Pod })
+	m := view.Members[i]
+	switch {
+	case m.Pod.State == cluster.PodEnded:
+	case m.Pod.State == cluster.PodPending && m.Info == nil && s.NeverStarted:
+	case m.Info == nil || view.Claimed(m.ID()):
+		r.fail("%s may own slots", s.Pod)
+	default:
+		for _, shard := range view.Shards() {
+			others := slices.DeleteFunc(shard.Synced(), func(c cluster.Member) bool { return c.ID() == m.ID() })
+			if len(others) < r.wanted.Replicas {
+				r.fail("%s is deleted while shard %s has %d other copies", s.Pod, shard.ID.Short(), len(others))
+			}
+		}
+	}
+}
+
+// ended says that nothing more will happen, and rightly so.
+func (r *run) ended(view cluster.View, d plan.Decision, quiet int) bool {
+	if d.Reason != plan.Converged && quiet < 10 {
+		return false
+	}
+	dead, owners := 0, view.Owners()
+	for _, c := range owners {
+		if c.Hearsay {
+			dead++
+		}
+	}
+	switch d.Reason {
+	case plan.Converged:
+		r.whole(view)
+		return true
+	case plan.ScalingNotImplemented:
+		return r.edited
+	case plan.SlotsUncovered:
+		if r.world.Held() == cluster.AllSlots() && 2*dead < len(owners) {
+			r.fail("slots are said to be lost, but a node has them: %s", d.Message)
+		}
+		return true
+	case plan.WaitingForFailover:
+		return 2*dead >= len(owners) // no majority can elect: a later release's matter
+	}
+	return false
+}
+
+// whole holds a view that is said to have converged against what is wanted.
+func (r *run) whole(view cluster.View) {
+	shards := view.Shards()
+	if len(shards) != r.wanted.Primaries || len(view.Members) != r.wanted.Pods() || !view.Unserved().IsEmpty() {
+		r.fail("converged is not so: %d shards, %d pods, unserved %s", len(shards), len(view.Members), view.Unserved())
+	}
+	for _, s := range shards {
+		if len(s.Synced()) != r.wanted.Replicas || !s.Primary.Live() {
+			r.fail("converged is not so: shard %s has %d replicas", s.ID.Short(), len(s.Synced()))
+		}
+	}
+	if len(view.Ghosts()) > 0 {
+		r.fail("converged is not so: there are ghosts %+v", view.Ghosts())
+	}
+}
+
+// stays looks a few times more: nothing must happen by itself.
+func (r *run) stays() {
+	before := plan.Next(r.wanted, r.world.View())
+	for range 3 {
+		r.world.Tick()
+		after := plan.Next(r.wanted, r.world.View())
+		if _, waits := after.Step.(plan.Wait); !waits || before.Reason != after.Reason {
+			r.fail("it does not stay so: first %+v, then %+v", before, after)
+		}
+	}
+}
+
+// trouble is one fault.
+func (r *run) trouble() {
+	pods := r.world.Pods()
+	if len(pods) == 0 {
+		return
+	}
+	name := rapid.SampledFrom(pods).Draw(r.t, "pod")
+	ordinal := slices.Index(pods, name)
+	fault := rapid.SampledFrom([]string{"kill", "kill and wipe", "restart", "evict", "stop", "stuck", "outdate", "hide", "show",
+		"all", "replicas", "primaries", "stranger", "leave", "meet"}).Draw(r.t, "fault")
+	r.note("   %s %s", fault, name)
+	switch fault {
+	case "kill":
+		r.world.Kill(name)
+	case "kill and wipe":
+		r.world.Kill(name).Wipe(ordinal)
+	case "restart":
+		r.world.Restart(name)
+	case "evict":
+		r.world.Evict(name)
+	case "stop":
+		r.world.Stop(name)
+	case "stuck":
+		r.world.Stuck(name, true)
+	case "outdate":
+		r.world.Outdate(name)
+	case "hide", "show":
+		r.world.Hide(name, fault == "hide")
+	case "all":
+		r.world.Kill(pods...)
+	case "replicas":
+		r.wanted.Replicas = rapid.IntRange(0, 2).Draw(r.t, "replicas")
+	case "primaries":
+		r.wanted.Primaries, r.edited = rapid.IntRange(1, 4).Draw(r.t, "primaries"), true
+	case "stranger":
+		r.world.Stranger(fmt.Sprintf("192.168.0.%d", rapid.IntRange(1, 9).Draw(r.t, "ip")))
+	case "leave":
+		r.world.Leave()
+	case "meet":
+		r.world.Meet(name, rapid.SampledFrom(pods).Draw(r.t, "peer"))
+	}
+}
+
+// calm ends what would go on for ever.
+func (r *run) calm() {
+	r.world.Leave()
+	for _, name := range r.world.Pods() {
+		r.world.Hide(name, false).Stuck(name, false)
+	}
+}
+
+func (r *run) note(format string, args ...any) { r.log = append(r.log, fmt.Sprintf(format, args...)) }
+
+func (r *run) fail(format string, args ...any) {
+	r.t.Helper()
+	r.t.Fatalf("%s\nwanted %+v\nsettings %+v\n%s\n%s", fmt.Sprintf(format, args...), r.wanted, r.settings,
+		strings.Join(r.log, "\n"), r.world)
+}

@@ -3,6 +3,7 @@ package kube
 import (
 	"errors"
 	"maps"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,9 +11,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 )
 
 // wantedMeta is metadata as pkg/objects makes it: without what the API server adds.
@@ -151,6 +155,14 @@ func TestEnsureChangesWhatDiffers(t *testing.T) {
 			kind: "ServiceAccount", was: serviceAccount(), is: serviceAccount(),
 			drift: func(o Object) { o.(*corev1.ServiceAccount).AutomountServiceAccountToken = new(true) },
 			check: func(o Object) bool { return !*o.(*corev1.ServiceAccount).AutomountServiceAccountToken },
+		},
+		"an owner that was taken from a claim": {
+			kind: "PersistentVolumeClaim", was: claim(""), is: claim(""),
+			drift: func(o Object) {
+				o.SetOwnerReferences(nil)
+				o.(*corev1.PersistentVolumeClaim).Spec.VolumeName = "pv-1"
+			},
+			check: func(o Object) bool { return metav1.IsControlledBy(o, demo()) },
 		},
 		"a label of ours that was taken away": {
 			kind: "Service", was: service(), is: service(),
@@ -340,6 +352,28 @@ func TestEnsureLosesTheRaceForAName(t *testing.T) {
 	client := newClient()
 	fails(client, "create", "services", apierrors.NewAlreadyExists(schema.GroupResource{Resource: "services"}, "demo"))
 	err := NewObjectControl(client).Ensure(t.Context(), demo(), service(), cache(client, "Service"))
+	if !errors.Is(err, ErrStale) {
+		t.Errorf("error: %v", err)
+	}
+}
+
+// An object that somebody else made under the name between the look and the write has another UID, for which the API
+// server answers with a conflict.
+func TestFault15ApplyNamesTheUID(t *testing.T) {
+	t.Parallel()
+	client := newClient()
+	ensure(t, client, "ConfigMap", configMap("a"))
+	client.PrependReactor("patch", "configmaps", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		patch, ok := action.(clienttesting.PatchAction)
+		if !ok || patch.GetPatchType() != types.ApplyPatchType {
+			return false, nil, nil
+		}
+		if !strings.Contains(string(patch.GetPatch()), `"uid":"uid-of-demo-config"`) {
+			t.Errorf("no UID in %s", patch.GetPatch())
+		}
+		return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "configmaps"}, "demo-config", nil)
+	})
+	err := NewObjectControl(client).Ensure(t.Context(), demo(), configMap("b"), cache(client, "ConfigMap"))
 	if !errors.Is(err, ErrStale) {
 		t.Errorf("error: %v", err)
 	}

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -21,7 +20,8 @@ const (
 // Clients talks to any number of nodes. It keeps at most one idle connection for each endpoint, so that the
 // next look does not dial and authenticate again. It is safe for concurrent use.
 type Clients struct {
-	dialer Dialer
+	dialer      Dialer
+	idleTimeout time.Duration
 
 	mu     sync.Mutex
 	idle   map[Endpoint]*conn
@@ -30,7 +30,7 @@ type Clients struct {
 
 // NewClients makes Clients that connect as the dialer says. Close them after use.
 func NewClients(dialer Dialer) *Clients {
-	return &Clients{dialer: dialer.withDefaults(), idle: map[Endpoint]*conn{}}
+	return &Clients{dialer: dialer.withDefaults(), idleTimeout: idleTimeout, idle: map[Endpoint]*conn{}}
 }
 
 // Close closes the idle connections. Calls under way end on their own; later ones fail with ErrClosed.
@@ -100,10 +100,6 @@ func (c *Clients) exchange(ctx context.Context, ep Endpoint, cmds ...command) ([
 		cn.close()
 		return nil, transportError(ctx, err)
 	}
-	if errors.Is(firstError(replies), ErrAuth) {
-		cn.close() // the next call shall authenticate again
-		return replies, nil
-	}
 	c.give(ep, cn)
 	return replies, nil
 }
@@ -129,7 +125,7 @@ func (c *Clients) give(ep Endpoint, cn *conn) {
 	c.mu.Lock()
 	keep := !c.closed && c.idle[ep] == nil && len(c.idle) < maxIdle
 	if keep {
-		cn.expiry = time.AfterFunc(idleTimeout, func() { c.expire(ep, cn) })
+		cn.expiry = time.AfterFunc(c.idleTimeout, func() { c.expire(ep, cn) })
 		c.idle[ep] = cn
 	}
 	c.mu.Unlock()

@@ -234,7 +234,8 @@ func (c formed) replicate(t *testing.T) {
 		primary cluster.NodeID
 		want    error
 	}{
-		"it owns slots":             {c.Servers[0], c.IDs[1], redis.ErrNotEmpty},
+		"it owns slots":             {c.Servers[1], c.IDs[2], redis.ErrNotEmpty},
+		"it owns slots and keys":    {c.Servers[0], c.IDs[1], redis.ErrNotEmpty},
 		"it has keys":               {lone, stranger, redis.ErrNotEmpty},
 		"an unknown node":           {c.Servers[3], stranger, redis.ErrUnknownNode},
 		"a replica":                 {c.Servers[3], c.IDs[4], redis.ErrNotPrimary},

@@ -242,9 +242,9 @@ func TestMeet_ServerDoesNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Pause(t)
-	peers := make([]redis.Peer, 300_000)
+	peers := make([]redis.Peer, 100)
 	for i := range peers {
-		peers[i] = redis.Peer{IP: "127.0.0.1", Port: server.Port}
+		peers[i] = redis.Peer{IP: strings.Repeat("1", 200_000), Port: server.Port}
 	}
 	start := time.Now()
 	err := clients.Meet(t.Context(), server.Endpoint(), peers)
@@ -308,6 +308,25 @@ func TestObserve_NoSelf(t *testing.T) {
 	_, err := newClients(t, redis.Dialer{}).Observe(t.Context(), redis.Endpoint{Addr: addr})
 	if !errors.Is(err, redis.ErrNotRedis) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// No engine repeats a value that it refuses, but one may some day.
+func TestConfigSet_ServerRepeatsTheValue(t *testing.T) {
+	t.Parallel()
+	addr := listen(t, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "-ERR masterauth cannot be '"+secret+"'\r\n")
+		silent(conn)
+	})
+	settings := []redis.Setting{{Name: "masterauth", Value: secret}}
+	err := newClients(t, redis.Dialer{}).ConfigSet(t.Context(), redis.Endpoint{Addr: addr}, settings)
+	if want := "config set " + addr + ": ERR masterauth cannot be '***'"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	for ; err != nil; err = errors.Unwrap(err) {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("unwrapping uncovers the value: %v", err)
+		}
 	}
 }
 

@@ -27,8 +27,7 @@ goreleaser             goreleaser       github.com/goreleaser/goreleaser/v2
 
 # tool_version MODULE-DIR PACKAGE: the pinned version of the module that the package is in.
 tool_version() {
-  (cd "$1" && go list -m -f '{{.Path}} {{.Version}}' all 2>/dev/null) |
-    awk -v package="$2" 'index(package "/", $1 "/") == 1 && length($1) > best {best = length($1); v = $2} END {print v}'
+  awk -v package="$2" 'index(package "/", $1 "/") == 1 && length($1) > best {best = length($1); v = $2} END {print v}' "$1/go.mod"
 }
 
 # build NAME: prints the path. The key has everything that the result depends on.

@@ -66,14 +66,11 @@ prepare() {
 
 # failed: nothing stays behind when up did not end well, but its logs.
 failed() {
-  local status=$? log
+  local status=$?
   trap - EXIT INT TERM
   rm -rf "$CACHE/logs/failed-$NS"
   cp -r "$RUN/logs" "$CACHE/logs/failed-$NS" 2>/dev/null || true
   printf 'lab: up failed; its logs: %s\n' "$CACHE/logs/failed-$NS" >&2
-  for log in "$CACHE/logs/failed-$NS"/*.log; do
-    grep -H '^[EF][0-9]' "$log" 2>/dev/null | tail -1 | cut -c1-300 | sed "s#^$CACHE/logs/failed-$NS/#  #" >&2 || true
-  done
   tear_down || true
   exit "$((status == 0 ? 1 : status))"
 }
@@ -101,12 +98,12 @@ boot() {
   done
   wait_all "${pids[@]}"
   say "control plane and containerd started"
-  wait_for 120 "the API server is ready" api_ready
+  wait_boot 120 "the API server is ready" api_ready
   control_up_rest
   for node in $wanted; do node_start_kubelet "$node"; done
   apply_base
-  for node in $wanted; do wait_for 120 "$node is Ready" node_ready "$node"; done
-  wait_for 120 "cluster DNS is ready" dns_ready
+  for node in $wanted; do wait_boot 120 "$node is Ready" node_ready "$node"; done
+  wait_boot 120 "cluster DNS is ready" dns_ready
   touch "$RUN/up"
 }
 
@@ -212,7 +209,6 @@ unmount_all() {
 # --- the small verbs -----------------------------------------------------------------------------------------
 
 lab_status() {
-  local unit
   bin_locate
   if ! is_up; then
     echo "the lab '$NS' is not up"
@@ -220,10 +216,7 @@ lab_status() {
   fi
   k get nodes -L topology.kubernetes.io/zone
   echo
-  for unit in "$RUN"/pids/*; do
-    unit=$(basename "$unit")
-    unit_alive "$unit" || echo "not running: $unit (log: $RUN/logs/$unit.log)"
-  done
+  dead_units | sed "s#.*#not running: & (log: $RUN/logs/&.log)#"
   echo "images on node1:"
   ctr_on node1 images ls -q | grep -v sha256: | sed 's/^/  /'
   print_entry

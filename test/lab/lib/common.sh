@@ -62,6 +62,26 @@ wait_for() {
   say "$what"
 }
 
+# wait_boot SECONDS WHAT CMD...: as wait_for, but gives up at once when a daemon has ended.
+wait_boot() {
+  wait_for "$1" "$2" boot_step "${@:3}"
+  local unit
+  for unit in $(dead_units); do
+    say "$unit has ended; its last words:"
+    tail -4 "$RUN/logs/$unit.log" | cut -c1-300 | sed 's/^/         /'
+  done
+  [ -z "${unit:-}" ]
+}
+boot_step() { [ -n "$(dead_units)" ] || "$@"; }
+
+# dead_units: names of the daemons that have ended.
+dead_units() {
+  local file
+  for file in "$RUN"/pids/*; do
+    unit_alive "$(basename "$file")" || basename "$file"
+  done
+}
+
 # wait_all PID...: waits for every one; fails when one failed.
 wait_all() {
   local pid failed=0

@@ -33,7 +33,7 @@ func (a *Agent) Status(ctx context.Context) agent.Status {
 	}
 	look := a.node.fresh(ctx, statusAge)
 	s.Phase = phase(gate, record, look)
-	if look.info != nil {
+	if look.info != nil && !gate.holding {
 		describe(&s, look.info)
 		return s
 	}
@@ -43,7 +43,7 @@ func (a *Agent) Status(ctx context.Context) agent.Status {
 
 func phase(g gateState, r record, look snapshot) agent.Phase {
 	switch {
-	case look.alive():
+	case look.alive() && !g.holding: // While a start is held, what was seen is the process before.
 		return agent.PhaseRunning
 	case r.Fenced:
 		return agent.PhaseFenced

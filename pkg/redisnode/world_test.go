@@ -1,0 +1,482 @@
+package redisnode
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/redisoperator/redis-operator/pkg/agent"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+)
+
+// The tests of this file and those that use it run real agents beside the redis-server or valkey-server that is first
+// in PATH. A pod is an address of the loopback network: pods share ports, as in Kubernetes.
+
+const (
+	worldUID      = "7f3c1c1e-0000-4000-8000-00000000c0de"
+	worldTimeout  = 60 * time.Second
+	worldInterval = 20 * time.Millisecond
+
+	// canary stands in every password, so that one that leaks is found.
+	canary = `kanari " \ ü#'`
+)
+
+// world is a cluster's pods, and what Kubernetes and the operator do for them.
+type world struct {
+	t      *testing.T
+	ca     agent.CA
+	clock  clock.Clock
+	redis  *redis.Clients // the operator's
+	agents *agent.Client  // the operator's
+	config string
+
+	mu   sync.Mutex
+	pods []*testPod
+	dns  func() []string // nil: all pods
+}
+
+// testPod is one pod. Its data directory is a volume that outlives it.
+type testPod struct {
+	w       *world
+	name    string
+	uid     string
+	ip      string
+	dataDir string
+	runDir  string
+
+	stopAgent context.CancelFunc
+	agentDone chan error
+	redisDone chan struct{}
+	stopRedis context.CancelFunc
+
+	mu      sync.Mutex
+	process *os.Process
+	log     bytes.Buffer
+}
+
+var lastIP atomic.Int32
+
+// nextIP is an address that no other test uses, nor another run of the tests.
+func nextIP() string {
+	n := int(lastIP.Add(1))
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 64+pid%128, pid/128%25*10+n/250, 1+n%250)
+}
+
+func newWorld(t *testing.T, conf string) *world {
+	t.Helper()
+	if _, err := findServer(); err != nil {
+		t.Skipf("no server to test with: %v", err)
+	}
+	c := clock.RealClock{}
+	ca, err := agent.NewCA(worldUID, c.Now())
+	must(t, err)
+	client, err := agent.NewOperatorClient(ca, worldUID, c.Now)
+	must(t, err)
+	w := &world{t: t, ca: ca, clock: c, redis: redis.NewClients(redis.Dialer{}), agents: client, config: t.TempDir()}
+	t.Cleanup(w.close)
+	certPEM, keyPEM, err := ca.IssueAgent(worldUID, c.Now())
+	must(t, err)
+	must(t, os.Mkdir(filepath.Join(w.config, "tls"), 0o700))
+	for name, content := range map[string]string{
+		confFile: conf, fileDefault: canary + "default\n", fileOperator: canary + fileOperator,
+		fileRedisnode: canary + fileRedisnode, fileReplication: canary + fileReplication,
+		"tls/" + agent.CAFile: string(ca.CertPEM), "tls/" + agent.CertFile: string(certPEM),
+		"tls/" + agent.KeyFile: string(keyPEM),
+	} {
+		must(t, os.WriteFile(filepath.Join(w.config, name), []byte(content), 0o400))
+	}
+	return w
+}
+
+// close ends what runs, agents first: they must not see their redis die in the middle of the end.
+func (w *world) close() {
+	for _, p := range w.all() {
+		p.stopAgent()
+		<-p.agentDone
+		p.kill()
+		p.stopRedis()
+		<-p.redisDone
+		if w.t.Failed() {
+			p.mu.Lock()
+			w.t.Logf("redis of %s:\n%s", p.name, tail(p.log.String(), 30))
+			p.mu.Unlock()
+		}
+	}
+	w.redis.Close()
+	w.agents.Close()
+}
+
+func tail(text string, lines int) string {
+	all := strings.Split(text, "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+func (w *world) all() []*testPod {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.pods)
+}
+
+// resolve is the headless Service.
+func (w *world) resolve(context.Context, string) ([]string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dns != nil {
+		return w.dns(), nil
+	}
+	var ips []string
+	for _, p := range w.pods {
+		ips = append(ips, p.ip)
+	}
+	return ips, nil
+}
+
+// create makes pod number i on an empty volume.
+func (w *world) create(i int) *testPod {
+	w.t.Helper()
+	return w.place(i, w.t.TempDir())
+}
+
+// place makes pod number i on a volume, with an address of its own.
+func (w *world) place(i int, dataDir string) *testPod {
+	w.t.Helper()
+	runDir, err := os.MkdirTemp("", "rn") // t.TempDir is too long for a unix socket
+	must(w.t, err)
+	w.t.Cleanup(func() { _ = os.RemoveAll(runDir) })
+	ip := nextIP()
+	p := &testPod{w: w, name: fmt.Sprintf("demo-%d", i), uid: "uid-" + ip, ip: ip, dataDir: dataDir, runDir: runDir}
+	w.mu.Lock()
+	w.pods = append(w.pods, p)
+	w.mu.Unlock()
+	p.startAgent()
+	p.startRedis()
+	return p
+}
+
+func (p *testPod) options() Options {
+	return Options{
+		PodName: p.name, PodNamespace: "default", PodUID: p.uid, PodIP: p.ip,
+		ClusterName: "demo", ClusterUID: worldUID, ServiceName: "demo",
+		DataDir: p.dataDir, RunDir: p.runDir, ConfigDir: p.w.config,
+		ListenIP: p.ip, RedisBind: p.ip, Version: "test", Clock: p.w.clock, Resolve: p.w.resolve,
+	}
+}
+
+func (p *testPod) startAgent() {
+	p.w.t.Helper()
+	a, err := New(p.options())
+	must(p.w.t, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(p.w.t.Context()))
+	done := make(chan error, 1)
+	p.stopAgent, p.agentDone = cancel, done
+	go func() { done <- a.Run(ctx); close(done) }()
+}
+
+// restartAgent is the sidecar crashing and coming back.
+func (p *testPod) restartAgent() {
+	p.w.t.Helper()
+	p.stopAgent()
+	must(p.w.t, <-p.agentDone)
+	p.startAgent()
+}
+
+// startRedis starts the container of redis: it waits at the gate, then becomes the server.
+func (p *testPod) startRedis() {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(p.w.t.Context()))
+	done := make(chan struct{})
+	p.redisDone, p.stopRedis = done, cancel
+	go func() {
+		defer close(done)
+		server, err := Start(ctx, p.runDir, p.w.clock)
+		if err != nil {
+			return
+		}
+		cmd := exec.CommandContext(ctx, server.Path, server.Args[1:]...)
+		cmd.Stdout, cmd.Stderr = lockedWriter{p}, lockedWriter{p}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if cmd.Start() != nil {
+			return
+		}
+		p.mu.Lock()
+		p.process = cmd.Process
+		p.mu.Unlock()
+		_ = cmd.Wait()
+		p.mu.Lock()
+		p.process = nil
+		p.mu.Unlock()
+	}()
+}
+
+type lockedWriter struct{ p *testPod }
+
+func (w lockedWriter) Write(data []byte) (int, error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	return w.p.log.Write(data)
+}
+
+func (p *testPod) signal(s os.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.process != nil {
+		_ = p.process.Signal(s)
+	}
+}
+
+// kill ends redis as a crash does.
+func (p *testPod) kill() { p.signal(syscall.SIGKILL) }
+
+// remove takes the pod away, gracefully: preStop, SIGTERM, then the sidecar.
+func (p *testPod) remove() string {
+	p.w.t.Helper()
+	result := Stop(p.w.t.Context(), p.runDir)
+	p.signal(syscall.SIGTERM)
+	p.stopRedisIfHeld()
+	<-p.redisDone
+	p.forget()
+	return result
+}
+
+// lose takes the pod away without warning.
+func (p *testPod) lose() {
+	p.w.t.Helper()
+	p.kill()
+	p.stopRedisIfHeld()
+	<-p.redisDone
+	p.forget()
+}
+
+func (p *testPod) stopRedisIfHeld() {
+	p.mu.Lock()
+	held := p.process == nil
+	p.mu.Unlock()
+	if held {
+		p.stopRedis()
+	}
+}
+
+func (p *testPod) forget() {
+	p.stopAgent()
+	must(p.w.t, <-p.agentDone)
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	p.w.pods = slices.DeleteFunc(p.w.pods, func(q *testPod) bool { return q == p })
+}
+
+// endpoint is the pod's redis for the operator.
+func (p *testPod) endpoint() redis.Endpoint {
+	return redis.Endpoint{
+		Addr:        net.JoinHostPort(p.ip, strconv.Itoa(agent.RedisPort)),
+		Credentials: redis.Credentials{Username: agent.UserOperator, Password: canary + fileOperator},
+	}
+}
+
+func (p *testPod) status() agent.Status {
+	ctx, cancel := context.WithTimeout(p.w.t.Context(), time.Second)
+	defer cancel()
+	s, err := p.w.agents.Status(ctx, p.ip)
+	if err != nil {
+		return agent.Status{}
+	}
+	return s
+}
+
+func (p *testPod) info() *cluster.NodeInfo {
+	info, err := p.w.redis.Observe(p.w.t.Context(), p.endpoint())
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+// awaitStatus waits until the pod's status is as wanted, and gives it.
+func (p *testPod) awaitStatus(what string, ok func(agent.Status) bool) agent.Status {
+	p.w.t.Helper()
+	var s agent.Status
+	eventually(p.w.t, p.name+": "+what, func() (bool, string) {
+		s = p.status()
+		return ok(s), fmt.Sprintf("%+v", s)
+	})
+	return s
+}
+
+func running(s agent.Status) bool { return s.Phase == agent.PhaseRunning && s.NodeID != "" }
+
+func synced(s agent.Status) bool { return running(s) && (s.SlotsOwned > 0 || s.LinkUp) }
+
+// form makes a cluster of new pods, as the operator does: primaries, then a replica of each.
+func (w *world) form(primaries, replicas int) []*testPod {
+	w.t.Helper()
+	ctx := w.t.Context()
+	var pods []*testPod
+	for i := range primaries * (1 + replicas) {
+		pods = append(pods, w.create(i))
+	}
+	ids := make([]cluster.NodeID, len(pods))
+	var peers []redis.Peer
+	for i, p := range pods {
+		ids[i] = cluster.NodeID(p.awaitStatus("running", running).NodeID)
+		peers = append(peers, redis.Peer{IP: p.ip, Port: agent.RedisPort, BusPort: agent.BusPort})
+	}
+	for i, p := range pods[:primaries] {
+		first, last := i*cluster.SlotCount/primaries, (i+1)*cluster.SlotCount/primaries-1
+		slots := cluster.NewSlotSet(cluster.SlotRange{First: cluster.Slot(first), Last: cluster.Slot(last)})
+		must(w.t, w.redis.AddSlots(ctx, p.endpoint(), uint64(i+1), slots))
+	}
+	for i, p := range pods {
+		must(w.t, w.redis.Meet(ctx, p.endpoint(), slices.Concat(peers[:i], peers[i+1:])))
+	}
+	for i, p := range pods[primaries:] {
+		eventually(w.t, p.name+" is a replica", func() (bool, string) {
+			err := w.redis.Replicate(ctx, p.endpoint(), ids[i%primaries])
+			return err == nil, fmt.Sprint(err)
+		})
+	}
+	w.awaitWhole(pods)
+	return pods
+}
+
+// awaitWhole waits until every node sees every other, all slots are served and all replicas follow.
+func (w *world) awaitWhole(pods []*testPod) {
+	w.t.Helper()
+	eventually(w.t, "the cluster is whole", func() (bool, string) {
+		for _, p := range pods {
+			if problem := p.problem(len(pods)); problem != "" {
+				return false, p.name + ": " + problem
+			}
+		}
+		return true, ""
+	})
+}
+
+func (p *testPod) problem(nodes int) string {
+	info := p.info()
+	if info == nil {
+		return "does not answer"
+	}
+	var slots cluster.SlotSet
+	for _, n := range info.Table {
+		slots = slots.Union(n.Slots)
+		if !n.Flags.Myself && !n.Connected || n.Flags.Fail || n.Flags.NoAddr {
+			return fmt.Sprintf("does not reach %+v", n)
+		}
+	}
+	switch {
+	case len(info.Table) != nodes:
+		return fmt.Sprintf("knows %d nodes", len(info.Table))
+	case !info.StateOK || slots.Len() != cluster.SlotCount:
+		return fmt.Sprintf("state ok %v with %d slots", info.StateOK, slots.Len())
+	case !info.LinkUp:
+		return "is not in sync"
+	case info.Self().Role == cluster.Primary && info.Self().Slots.IsEmpty():
+		return "has no role"
+	}
+	return ""
+}
+
+// cli is redis-cli's answer, asked as a user.
+func (p *testPod) cli(user, password string, args ...string) string {
+	p.w.t.Helper()
+	all := append([]string{"-h", p.ip, "-p", strconv.Itoa(agent.RedisPort), "-c", "--user", user}, args...)
+	cmd := exec.CommandContext(p.w.t.Context(), "redis-cli", all...)
+	cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+password)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Sprintf("%v: %s", err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// client is redis-cli for a client of the cluster.
+func (p *testPod) client(args ...string) string {
+	p.w.t.Helper()
+	return p.cli("default", canary+"default", args...)
+}
+
+func eventually(t *testing.T, what string, ok func() (done bool, seen string)) {
+	t.Helper()
+	c := clock.RealClock{}
+	deadline := c.Now().Add(worldTimeout)
+	for {
+		done, seen := ok()
+		if done {
+			return
+		}
+		if c.Now().After(deadline) {
+			t.Fatalf("%s: not within %s: %s", what, worldTimeout, seen)
+		}
+		if pause(t.Context(), c, worldInterval) != nil {
+			t.Fatalf("%s: the test has ended: %s", what, seen)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pipe is redis-cli's answers to a script of commands.
+func (p *testPod) pipe(script string) string {
+	p.w.t.Helper()
+	cmd := exec.CommandContext(p.w.t.Context(), "redis-cli", "-h", p.ip, "-c", "--user", "default")
+	cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+canary+"default")
+	cmd.Stdin = strings.NewReader(script)
+	out, err := cmd.CombinedOutput()
+	must(p.w.t, err)
+	return string(out)
+}
+
+// lineConn is the simplest client there is: one command, one line of answer.
+type lineConn struct {
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func dialLine(ctx context.Context, p *testPod) (*lineConn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", p.endpoint().Addr)
+	if err != nil {
+		return nil, err
+	}
+	c := &lineConn{conn: conn, in: bufio.NewReader(conn)}
+	if _, err := c.do("AUTH", canary+"default"); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *lineConn) do(args ...string) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(args))
+	for _, arg := range args {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(arg), arg)
+	}
+	if _, err := io.WriteString(c.conn, b.String()); err != nil {
+		return "", err
+	}
+	line, err := c.in.ReadString('\n')
+	return strings.TrimSpace(line), err
+}
+
+func (c *lineConn) close() { _ = c.conn.Close() }

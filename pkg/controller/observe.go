@@ -35,6 +35,9 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 	var endpoints []redis.Endpoint
 	for i, pod := range pods {
 		m := cluster.Member{Pod: podOf(rc, pod, hosts)}
+		if m.Pod.State == cluster.PodPending {
+			m.Pod.Trouble += c.claimTrouble(rc, pod)
+		}
 		m.Unseen = "its container redis is not running"
 		if m.Pod.State == cluster.PodTerminating && !running(pod) {
 			m.Unseen = "it is being deleted"

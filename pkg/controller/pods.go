@@ -80,6 +80,23 @@ func containerTrouble(s corev1.ContainerStatus) string {
 	return text
 }
 
+// claimTrouble says which volume an unschedulable pod waits for: the scheduler does not name its class.
+func (c *Controller) claimTrouble(rc *redisv1.RedisCluster, pod *corev1.Pod) string {
+	stores, err := c.stores(rc.Namespace)
+	if err != nil || rc.Spec.Storage.Type != redisv1.StoragePersistent || troubleOf(pod) == "" {
+		return ""
+	}
+	claim, err := stores.Claims.PersistentVolumeClaims(rc.Namespace).Get(rc.ClaimName(ordinalOf(pod)))
+	if err != nil || claim.Status.Phase != corev1.ClaimPending {
+		return ""
+	}
+	class := "the default class"
+	if name := claim.Spec.StorageClassName; name != nil {
+		class = "class " + *name
+	}
+	return fmt.Sprintf(" (volume claim %s of %s is not bound)", claim.Name, class)
+}
+
 // hosts are the Kubernetes nodes.
 type hosts struct {
 	usable []cluster.Host    // that pods can be scheduled on, by name

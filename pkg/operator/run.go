@@ -84,6 +84,9 @@ func assemble(ctx context.Context, o *Options, registry *prometheus.Registry) (*
 	if err != nil {
 		return nil, err
 	}
+	if err = countRequests(config, registry); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 	kubeClient, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"slices"
@@ -12,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
 )
@@ -27,12 +26,15 @@ func TestIdleMeansIdle(t *testing.T) {
 	framework.Eventually(t, time.Minute, "nothing changes for 5 s", quietFor(ns, 5*time.Second))
 
 	const watched = time.Minute
-	writesBefore := apiWrites(t)
+	writesBefore, looksBefore := apiWrites(t), looks(t)
 	versionsBefore := versions(t, ns)
 	commandsBefore := commands(t, c)
 	time.Sleep(watched) // The time itself is what is tested.
 	if writes := apiWrites(t) - writesBefore; writes != 0 {
 		t.Errorf("%d writes to the API server in %s, want 0", writes, watched)
+	}
+	if n := looks(t) - looksBefore; n > int(watched/(10*time.Second)) {
+		t.Errorf("%d looks at the cluster in %s, want one in ten seconds at most", n, watched)
 	}
 	if got := versions(t, ns); !slices.Equal(got, versionsBefore) {
 		t.Errorf("objects have changed:\n%s\nwere\n%s", strings.Join(got, "\n"), strings.Join(versionsBefore, "\n"))
@@ -50,41 +52,59 @@ var readOnly = []string{
 	"auth", "hello", "ping", "info", "cluster|nodes", "cluster|info", "config|get", "replconf", "client|setinfo", "quit",
 }
 
-// apiWrites counts the writes of the kinds that the operator writes, by the API server's own metrics.
+// apiWrites counts the operator's writes to the API server, by its own metrics, without the renewals of its Lease.
 func apiWrites(t *testing.T) int {
 	t.Helper()
-	text, err := env.Kube.(*kubernetes.Clientset).RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	total := 0
-	lines := bufio.NewScanner(strings.NewReader(string(text)))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := lines.Text()
-		if !strings.HasPrefix(line, "apiserver_request_total{") || !ours(line) {
+	for line := range strings.Lines(operatorMetrics(t)) {
+		if !strings.HasPrefix(line, "redis_operator_api_requests_total{") ||
+			strings.Contains(line, `method="GET"`) || strings.Contains(line, `resource="leases"`) {
 			continue
 		}
-		value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		total += int(value)
+		total += int(metricValue(t, line))
 	}
 	return total
 }
 
-func ours(line string) bool {
-	kinds := []string{
-		"redisclusters", "services", "configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims",
-		"poddisruptionbudgets", "pods", "events",
+// looks counts the operator's looks at clusters.
+func looks(t *testing.T) int {
+	t.Helper()
+	total := 0
+	for line := range strings.Lines(operatorMetrics(t)) {
+		if strings.HasPrefix(line, "redis_operator_reconcile_duration_seconds_count{") {
+			total += int(metricValue(t, line))
+		}
 	}
-	write := slices.ContainsFunc([]string{"POST", "PUT", "PATCH", "DELETE"}, func(verb string) bool {
-		return strings.Contains(line, `verb="`+verb+`"`)
-	})
-	return write && slices.ContainsFunc(kinds, func(kind string) bool {
-		return strings.Contains(line, `resource="`+kind+`"`)
-	})
+	return total
+}
+
+func metricValue(t *testing.T, line string) float64 {
+	t.Helper()
+	line = strings.TrimSpace(line)
+	value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// operatorMetrics reads /metrics of the operator through the API server.
+func operatorMetrics(t *testing.T) string {
+	t.Helper()
+	pods, err := env.Kube.CoreV1().Pods(framework.OperatorNamespace).List(t.Context(),
+		metav1.ListOptions{FieldSelector: "status.phase=Running"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pods.Items) != 1 {
+		t.Fatalf("%d operators run, want 1", len(pods.Items))
+	}
+	text, err := env.Kube.CoreV1().Pods(framework.OperatorNamespace).
+		ProxyGet("http", pods.Items[0].Name, "8080", "/metrics", nil).DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // commands are the calls of every command on all nodes together.

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 
-	"github.com/redisoperator/redis-operator/pkg/kube"
 	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
@@ -23,8 +21,10 @@ const (
 	settle = 50 * time.Millisecond
 	// syncTimeout bounds one look and one step.
 	syncTimeout = 30 * time.Second
-	minBackoff  = 200 * time.Millisecond
-	maxBackoff  = 30 * time.Second
+	// lookAgain is when a look is repeated that was outdated before its step was taken.
+	lookAgain  = 100 * time.Millisecond
+	minBackoff = 200 * time.Millisecond
+	maxBackoff = 30 * time.Second
 )
 
 // Config is what a Controller is made of.
@@ -91,16 +91,15 @@ func (c *Controller) processNext(ctx context.Context) bool {
 	start := c.Clock.Now()
 	requeue, err := c.syncSafely(ctx, key)
 	c.Metrics.synced(c.Clock.Since(start), err)
-	if err != nil && !errors.Is(err, kube.ErrStale) {
+	if err != nil && !outdated(err) {
 		glog.Errorf("%s: %v", key, err)
 		c.queue.AddRateLimited(key)
 		return true
 	}
 	c.queue.Forget(key)
 	if err != nil {
-		// Something moved between the look and the write: not a fault, but a reason to look again.
 		glog.V(2).Infof("%s: looking again: %v", key, err)
-		requeue = settle
+		requeue = lookAgain
 	}
 	if requeue > 0 {
 		c.queue.AddAfter(key, requeue)

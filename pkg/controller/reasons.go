@@ -7,7 +7,14 @@ import (
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/kube"
+	"github.com/redisoperator/redis-operator/pkg/redis"
 )
+
+// outdated says whether an error only means that something moved between the look and the write: a step was
+// refused by a check at the moment of harm, or gossip has not arrived yet. It is no fault, but a reason to look again.
+func outdated(err error) bool {
+	return errors.Is(err, kube.ErrStale) || errors.Is(err, redis.ErrUnknownNode)
+}
 
 // reasonOf is the condition reason that an error stands for.
 func reasonOf(err error) string {

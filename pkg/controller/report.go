@@ -148,7 +148,7 @@ func degradedCondition(o outcome) metav1.Condition {
 	c := metav1.Condition{Type: redisv1.ConditionDegraded, Status: metav1.ConditionTrue}
 	trouble := failingPods(o.view)
 	switch {
-	case o.err != nil:
+	case o.err != nil && !outdated(o.err):
 		c.Reason, c.Message = reasonOf(o.err), o.err.Error()
 	case len(trouble) > 0:
 		c.Reason, c.Message = redisv1.ReasonPodFailing, strings.Join(trouble, "; ")

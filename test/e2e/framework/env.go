@@ -3,6 +3,8 @@ package framework
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -95,11 +97,30 @@ func (e *Env) InstallOperator(ctx context.Context) error {
 	if err := e.EnsureNamespace(ctx, OperatorNamespace); err != nil {
 		return err
 	}
-	_, err := e.Run(ctx, Tool("helm"), "upgrade", "--install", "op", "charts/redis-operator",
+	build, err := e.buildID()
+	if err != nil {
+		return err
+	}
+	// The tag stays dev when the binaries change: the annotation makes Kubernetes take up the new ones.
+	_, err = e.Run(ctx, Tool("helm"), "upgrade", "--install", "op", "charts/redis-operator",
 		"--namespace", OperatorNamespace,
 		"--set", "image.tag=dev", "--set", "redisnode.image.tag=dev", "--set", "log.level=2",
+		"--set-string", `podAnnotations.redisoperator\.io/build=`+build,
 		"--wait", "--timeout", "90s")
 	return err
+}
+
+// buildID changes with the binaries that `make lab-images` has put into the images.
+func (e *Env) buildID() (string, error) {
+	sum := sha256.New()
+	for _, binary := range []string{"bin/operator", "bin/redisnode"} {
+		data, err := os.ReadFile(filepath.Join(e.Root, binary)) //nolint:gosec // our own binaries
+		if err != nil {
+			return "", fmt.Errorf("%w: `make lab-images` builds it and loads the images", err)
+		}
+		sum.Write(data)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6]), nil
 }
 
 // EnsureNamespace makes a namespace in which Pod Security enforces restricted.
@@ -115,9 +136,16 @@ func (e *Env) EnsureNamespace(ctx context.Context, name string) error {
 }
 
 // Namespace makes a namespace for a test, which is deleted when the test has passed: after a failure it
-// stays to be looked at.
+// stays to be looked at, until the next run removes it.
 func (e *Env) Namespace(t *testing.T, name string) string {
 	t.Helper()
+	Eventually(t, 2*time.Minute, "an earlier namespace "+name+" is gone", func(ctx context.Context) error {
+		err := e.Kube.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("it is being deleted: %w", err)
+	})
 	if err := e.EnsureNamespace(t.Context(), name); err != nil {
 		t.Fatalf("make namespace %s: %v", name, err)
 	}
@@ -138,11 +166,14 @@ func (e *Env) Namespace(t *testing.T, name string) string {
 // Eventually polls until check is nil, and fails with its last error after the timeout.
 func Eventually(t *testing.T, timeout time.Duration, what string, check func(ctx context.Context) error) {
 	t.Helper()
-	var last error
+	last := context.DeadlineExceeded
 	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, timeout, true,
 		func(ctx context.Context) (bool, error) {
-			last = check(ctx)
-			return last == nil, nil
+			err := check(ctx)
+			if err == nil || ctx.Err() == nil {
+				last = err // What the deadline itself makes of a request says less than the error before it.
+			}
+			return err == nil, nil
 		})
 	if err != nil {
 		t.Fatalf("%s: not within %s: %v", what, timeout, last)

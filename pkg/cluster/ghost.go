@@ -21,9 +21,10 @@ type Ghost struct {
 }
 
 // Ghosts are sorted by ID. Handshakes are none: they have no ID of their own yet.
-func (v View) Ghosts() []Ghost {
+func (v View) Ghosts() []Ghost { return v.studied().ghosts }
+
+func (v View) findGhosts(ids []NodeID) []Ghost {
 	var ghosts []Ghost
-	ids := v.ids()
 	for _, m := range v.Members {
 		if m.Info == nil {
 			continue

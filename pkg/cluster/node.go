@@ -69,13 +69,14 @@ func (t Table) Self() (Node, bool) {
 
 // Find is the node with this ID.
 func (t Table) Find(id NodeID) (Node, bool) {
-	if i := t.index(id); i >= 0 {
+	if i := t.Index(id); i >= 0 {
 		return t[i], true
 	}
 	return Node{}, false
 }
 
-func (t Table) index(id NodeID) int {
+// Index is the position of the node with this ID; -1 when it is not listed.
+func (t Table) Index(id NodeID) int {
 	for i := range t {
 		if t[i].ID == id {
 			return i

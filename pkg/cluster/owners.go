@@ -20,25 +20,27 @@ type Claim struct {
 // A node that was seen is the authority on what it owns: others learn of it late. For a node that was not
 // seen, the newest that others know counts. Where two claim a slot, the higher config epoch wins, and then the
 // lower ID, as it will between the nodes themselves.
-func (v View) Owners() []Claim {
-	claims := v.claims()
-	slices.SortStableFunc(claims, func(a, b Claim) int {
+func (v View) Owners() []Claim { return v.studied().owners }
+
+// own makes claims disjoint.
+func own(claims []Claim) []Claim {
+	owners := slices.Clone(claims)
+	slices.SortStableFunc(owners, func(a, b Claim) int {
 		return cmp.Or(-cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Node, b.Node))
 	})
 	var taken SlotSet
-	for i := range claims {
-		claims[i].Slots = claims[i].Slots.Minus(taken)
-		taken = taken.Union(claims[i].Slots)
+	for i := range owners {
+		owners[i].Slots = owners[i].Slots.Minus(taken)
+		taken = taken.Union(owners[i].Slots)
 	}
-	claims = slices.DeleteFunc(claims, func(c Claim) bool { return c.Slots.IsEmpty() })
-	slices.SortFunc(claims, func(a, b Claim) int { return cmp.Compare(a.Slots.first(), b.Slots.first()) })
-	return claims
+	owners = slices.DeleteFunc(owners, func(c Claim) bool { return c.Slots.IsEmpty() })
+	slices.SortFunc(owners, func(a, b Claim) int { return cmp.Compare(a.Slots.first(), b.Slots.first()) })
+	return owners
 }
 
 // claims is what nodes say of themselves, and what others say of those that were not seen.
-func (v View) claims() []Claim {
-	var claims []Claim
-	ids := v.ids()
+func (v View) claims(ids []NodeID) []Claim {
+	claims := make([]Claim, 0, len(v.Members))
 	for _, m := range v.Members {
 		if m.Info == nil {
 			continue
@@ -75,59 +77,19 @@ func hear(claims []Claim, n *Node) []Claim {
 	return claims
 }
 
-// ids is the IDs of the nodes that were seen, sorted.
-func (v View) ids() []NodeID {
-	ids := make([]NodeID, 0, len(v.Members))
-	for _, m := range v.Members {
-		if m.Info != nil {
-			ids = append(ids, m.ID())
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
 // Uncovered is the slots that nobody owns, not even by hearsay.
-func (v View) Uncovered() SlotSet {
-	uncovered := AllSlots()
-	for _, c := range v.Owners() {
-		uncovered = uncovered.Minus(c.Slots)
-	}
-	return uncovered
-}
+func (v View) Uncovered() SlotSet { return v.studied().uncovered }
 
 // Unserved is the slots that no node that was seen owns. Once it is empty, the cluster is bootstrapped.
-func (v View) Unserved() SlotSet {
-	unserved := AllSlots()
-	for _, c := range v.Owners() {
-		if !c.Hearsay {
-			unserved = unserved.Minus(c.Slots)
-		}
-	}
-	return unserved
-}
+func (v View) Unserved() SlotSet { return v.studied().unserved }
 
 // Contested is the slots that more than one node claims.
-func (v View) Contested() SlotSet {
-	var once, twice SlotSet
-	for _, c := range v.claims() {
-		twice = twice.Union(once.Intersect(c.Slots))
-		once = once.Union(c.Slots)
-	}
-	return twice
-}
+func (v View) Contested() SlotSet { return v.studied().contested }
 
 // Claimed says whether any table at all, however old, gives slots to the node.
 func (v View) Claimed(id NodeID) bool {
-	for _, m := range v.Members {
-		if m.Info == nil {
-			continue
-		}
-		if i := m.Info.Table.index(id); i >= 0 && !m.Info.Table[i].Slots.IsEmpty() {
-			return true
-		}
-	}
-	return false
+	_, claimed := slices.BinarySearch(v.studied().claimed, id)
+	return claimed
 }
 
 // Shard is a primary that owns slots, and the replicas that say they follow it.
@@ -151,8 +113,9 @@ func (s Shard) Synced() []Member {
 }
 
 // Shards is the cluster as the nodes describe themselves, the shard with the lowest slot first.
-func (v View) Shards() []Shard {
-	owners := v.Owners()
+func (v View) Shards() []Shard { return v.studied().shards }
+
+func (v View) findShards(owners []Claim) []Shard {
 	shards := make([]Shard, len(owners))
 	for i, c := range owners {
 		shards[i] = Shard{ID: c.Node, Slots: c.Slots}
@@ -162,12 +125,11 @@ func (v View) Shards() []Shard {
 		if m.Info == nil {
 			continue
 		}
-		self := m.Info.Self()
-		if self.Role != Replica {
-			continue
-		}
-		if i := slices.IndexFunc(shards, func(s Shard) bool { return s.ID == self.PrimaryID }); i >= 0 {
-			shards[i].Replicas = append(shards[i].Replicas, m)
+		self := &m.Info.Table[max(0, m.Info.Table.Index(m.ID()))]
+		for i := range shards {
+			if self.Role == Replica && shards[i].ID == self.PrimaryID {
+				shards[i].Replicas = append(shards[i].Replicas, m)
+			}
 		}
 	}
 	return shards
@@ -185,6 +147,7 @@ func (v View) Member(id NodeID) (Member, bool) {
 
 // WithoutZones is the view as if no zone were known, for a placement that only looks at hosts.
 func (v View) WithoutZones() View {
+	v.study = nil
 	v.Members = slices.Clone(v.Members)
 	for i := range v.Members {
 		v.Members[i].Pod.Zone = ""

@@ -44,8 +44,11 @@ type SlotSet struct {
 func NewSlotSet(ranges ...SlotRange) SlotSet {
 	var s SlotSet
 	for _, r := range ranges {
-		for slot := int(r.First); slot <= int(min(r.Last, SlotCount-1)); slot++ {
-			s.words[slot/wordBits] |= 1 << (slot % wordBits)
+		end := int(min(r.Last, SlotCount-1)) + 1
+		for slot := int(r.First); slot < end; {
+			next := min(end, (slot/wordBits+1)*wordBits)
+			s.words[slot/wordBits] |= (^uint64(0) >> (wordBits - (next - slot))) << (slot % wordBits)
+			slot = next
 		}
 	}
 	return s
@@ -190,11 +193,17 @@ func (s SlotSet) All() iter.Seq[Slot] {
 // Ranges is the set as the fewest ranges, lowest first.
 func (s SlotSet) Ranges() []SlotRange {
 	var ranges []SlotRange
-	for slot := range s.All() {
-		if n := len(ranges); n > 0 && ranges[n-1].Last+1 == slot {
-			ranges[n-1].Last = slot
-		} else {
-			ranges = append(ranges, SlotRange{First: slot, Last: slot})
+	for i, w := range s.words {
+		for at := 0; w>>at != 0; {
+			at += bits.TrailingZeros64(w >> at)
+			run := bits.TrailingZeros64(^(w >> at))
+			first, last := Slot(i*wordBits+at), Slot(i*wordBits+at+run-1)
+			if n := len(ranges); n > 0 && ranges[n-1].Last+1 == first {
+				ranges[n-1].Last = last
+			} else {
+				ranges = append(ranges, SlotRange{First: first, Last: last})
+			}
+			at += run
 		}
 	}
 	return ranges

@@ -9,6 +9,8 @@ type View struct {
 	// Volumes are the ordinals whose volume exists, with or without a pod, sorted; none when volumes go with their
 	// pods. A node that is in no pod may come back from one.
 	Volumes []int
+
+	study *study // see Studied
 }
 
 // Host is a Kubernetes node.

@@ -146,19 +146,21 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 	info := &cluster.NodeInfo{
 		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: n.keys, Version: "redis 7.0.15",
 	}
-	for _, e := range n.table {
-		line := cluster.Node{
-			ID: e.id, Addr: cluster.Addr{IP: e.ip, Port: port, BusPort: busPort}, Role: e.role, PrimaryID: e.primary,
-			ConfigEpoch: e.epoch, Connected: e.missed == 0, Awaited: e.missed > 0, Slots: e.slots,
-			Flags: cluster.Flags{Myself: e == n.self(), Handshake: e.handshake, NoAddr: e.ip == "", PFail: e.pfail && !e.fail, Fail: e.fail},
-		}
+	entries := slices.Clone(n.table)
+	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(string(a.id), string(b.id)) })
+	info.Table = make(cluster.Table, len(entries))
+	for i, e := range entries {
+		line := &info.Table[i]
+		line.ID, line.Role, line.PrimaryID, line.ConfigEpoch = e.id, e.role, e.primary, e.epoch
+		line.Addr = cluster.Addr{IP: e.ip, Port: port, BusPort: busPort}
+		line.Connected, line.Awaited = e.missed == 0, e.missed > 0
+		line.Flags = cluster.Flags{Handshake: e.handshake, NoAddr: e.ip == "", PFail: e.pfail && !e.fail, Fail: e.fail}
+		line.Slots = e.slots
 		if e == n.self() {
+			line.Flags = cluster.Flags{Myself: true}
 			line.Open = slices.Clone(n.open)
-			line.Flags.NoAddr = false
 		}
-		info.Table = append(info.Table, line)
 	}
-	slices.SortFunc(info.Table, func(a, b cluster.Node) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return info
 }
 

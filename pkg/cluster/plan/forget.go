@@ -24,8 +24,7 @@ func forgetGoneNodes(w Wanted, v cluster.View) (Decision, bool) {
 	var bans []Ban
 	for _, m := range liveMembers(v) {
 		nodes := slices.DeleteFunc(slices.Clone(gone), func(id cluster.NodeID) bool {
-			_, listed := m.Info.Table.Find(id)
-			return !listed
+			return m.Info.Table.Index(id) < 0
 		})
 		if len(nodes) > 0 {
 			bans = append(bans, Ban{Pod: m.Pod.Name, Nodes: nodes})

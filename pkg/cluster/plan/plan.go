@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
@@ -51,12 +49,10 @@ var rules = []rule{
 // Next is the next step, why, and when to look again. It is a function of its arguments alone: an operator
 // that was killed at any moment goes on from what it sees.
 func Next(w Wanted, v cluster.View) Decision {
-	v.Members = slices.SortedStableFunc(slices.Values(v.Members), func(a, b cluster.Member) int {
-		return cmp.Or(cmp.Compare(a.Pod.Ordinal, b.Pod.Ordinal), cmp.Compare(a.Pod.Name, b.Pod.Name))
-	})
 	if !w.ZoneAware {
 		v = v.WithoutZones()
 	}
+	v = v.Studied()
 	for _, decide := range rules {
 		if d, ok := decide(w, v); ok {
 			return d

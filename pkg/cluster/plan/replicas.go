@@ -85,7 +85,7 @@ func orphaned(v cluster.View, m cluster.Member) bool {
 // lacks some, and orphans beyond what is wanted go where there are fewest, so that who they follow can be forgotten.
 func rehome(w Wanted, v cluster.View, vacancies []cluster.Vacancy) []cluster.Attachment {
 	var loose []cluster.Member
-	shards := slices.DeleteFunc(v.Shards(), func(s cluster.Shard) bool { return !s.Primary.Live() })
+	shards := slices.DeleteFunc(slices.Clone(v.Shards()), func(s cluster.Shard) bool { return !s.Primary.Live() })
 	if len(vacancies) > 0 {
 		for _, s := range shards {
 			if synced := s.Synced(); len(synced) > w.Replicas {

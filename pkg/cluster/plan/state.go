@@ -50,12 +50,12 @@ func syncPace(v cluster.View) time.Duration {
 func unsettledBy(m cluster.Member, members []cluster.Member, owners []cluster.Claim, ghosts []cluster.Ghost) string {
 	table := m.Info.Table
 	for _, other := range members {
-		if _, ok := table.Find(other.ID()); !ok {
+		if table.Index(other.ID()) < 0 {
 			return "does not know " + other.Pod.Name + " yet"
 		}
 	}
 	for _, c := range owners {
-		if n, ok := table.Find(c.Node); ok && n.Slots != c.Slots {
+		if i := table.Index(c.Node); i >= 0 && table[i].Slots != c.Slots {
 			return "does not agree yet on what node " + c.Node.Short() + " owns"
 		}
 	}

@@ -39,6 +39,7 @@ func newCommand(release func()) *cobra.Command {
 		SilenceErrors: true,
 		Version:       version,
 	}
+	root.CompletionOptions.DisableDefaultCmd = true
 	// Logs go to the container's log; -v and -vmodule stay as they are.
 	if err := goflag.Set("logtostderr", "true"); err != nil {
 		fmt.Fprintln(os.Stderr, "redisnode:", err)
@@ -83,7 +84,8 @@ func newRun() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&opts.DataDir, "data-dir", redisnode.DefaultDataDir, "the data directory of redis")
 	flags.StringVar(&opts.RunDir, "run-dir", redisnode.DefaultRunDir, "the directory of the sockets")
-	flags.StringVar(&opts.ConfigDir, "config-dir", redisnode.DefaultConfigDir, "the directory with configuration and secrets")
+	flags.StringVar(&opts.ConfigDir, "config-dir", redisnode.DefaultConfigDir,
+		"the directory of configuration and secrets")
 	flags.StringVar(&opts.ListenIP, "listen-ip", "", "where the agent listens; everywhere when empty")
 	flags.StringVar(&opts.RedisBind, "redis-bind", "* -::*", "the argument of redis' directive bind")
 	return cmd
@@ -102,6 +104,7 @@ func newStart(release func()) *cobra.Command {
 			}
 			glog.Flush()
 			release()
+			//nolint:gosec // The path is that of the image's server, and the argument the agent's file.
 			return syscall.Exec(server.Path, server.Args, os.Environ())
 		},
 	}

@@ -97,7 +97,7 @@ func (o *operatorSource) load() (Credentials, error) {
 // Status asks the agent at this address for its status.
 func (c *Client) Status(ctx context.Context, ip string) (Status, error) {
 	var status Status
-	if err := c.call(ctx, http.MethodGet, ip, pathStatus, nil, &status); err != nil {
+	if err := c.call(ctx, ip, pathStatus, nil, &status); err != nil {
 		return Status{}, err
 	}
 	if status.ClusterUID != c.clusterUID {
@@ -108,33 +108,36 @@ func (c *Client) Status(ctx context.Context, ip string) (Status, error) {
 
 // Promote asks the replica at this address to become primary, and returns when it is.
 func (c *Client) Promote(ctx context.Context, ip string, r PromoteRequest) error {
-	return c.call(ctx, http.MethodPost, ip, pathPromote, r, nil)
+	return c.call(ctx, ip, pathPromote, r, nil)
 }
 
 // Fence keeps the redis at this address from being started again.
 func (c *Client) Fence(ctx context.Context, ip string, r FenceRequest) error {
-	return c.call(ctx, http.MethodPost, ip, pathFence, r, nil)
+	return c.call(ctx, ip, pathFence, r, nil)
 }
 
 // Unfence lifts a fence.
 func (c *Client) Unfence(ctx context.Context, ip string, r FenceRequest) error {
-	return c.call(ctx, http.MethodPost, ip, pathUnfence, r, nil)
+	return c.call(ctx, ip, pathUnfence, r, nil)
 }
 
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-func (c *Client) call(ctx context.Context, method, ip, path string, in, out any) error {
-	err := c.exchange(ctx, method, "https://"+net.JoinHostPort(ip, strconv.Itoa(Port))+path, in, out)
+func (c *Client) call(ctx context.Context, ip, path string, in, out any) error {
+	err := c.exchange(ctx, "https://"+net.JoinHostPort(ip, strconv.Itoa(Port))+path, in, out)
 	if err != nil {
 		return fmt.Errorf("agent %s: %w", ip, foreign(err))
 	}
 	return nil
 }
 
-func (c *Client) exchange(ctx context.Context, method, url string, in, out any) error {
+// exchange posts in, or gets when there is none.
+func (c *Client) exchange(ctx context.Context, url string, in, out any) error {
+	method := http.MethodGet
 	var body io.Reader
 	if in != nil {
+		method = http.MethodPost
 		data, err := json.Marshal(in)
 		if err != nil {
 			return err
@@ -198,12 +201,14 @@ func (d dialer) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return secure, nil
 }
 
-// foreign marks an error of the handshake that proves that the other end is not one of ours.
+// foreign marks an error that proves that the other end is not one of ours: its certificate does not verify, it
+// does not speak TLS, or it says that it does not accept ours, which in TLS 1.3 comes with the first answer.
 func foreign(err error) error {
 	var unverified *tls.CertificateVerificationError
-	var alert tls.AlertError
 	var notTLS tls.RecordHeaderError
-	if errors.As(err, &unverified) || errors.As(err, &alert) || errors.As(err, &notTLS) {
+	var network *net.OpError
+	if errors.As(err, &unverified) || errors.As(err, &notTLS) ||
+		errors.As(err, &network) && network.Op == "remote error" {
 		return fmt.Errorf("%w: %w", ErrForeign, err)
 	}
 	return err

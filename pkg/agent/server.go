@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/golang/glog"
 )
 
 // Handler is what an agent does when it is asked. Its errors go to the caller as refusals: they name no secret.
@@ -61,6 +63,7 @@ func NewServer(h Handler, id Identity, g Generations, source Source, now func() 
 		WriteTimeout:      time.Minute,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          glog.NewStandardLogger("INFO"), // who is turned away in the handshake, and why
 	}
 }
 

@@ -169,7 +169,8 @@ func (a *Agent) listen(ctx context.Context) (servers []listener, err error) {
 		return servers, fmt.Errorf("listen for the gate: %w", err)
 	}
 	servers = append(servers, listener{server: newGateServer(ctx, a), on: on})
-	return servers, os.Chmod(path, 0o700)
+	// As a file it is only for this user; a socket needs no x.
+	return servers, os.Chmod(path, 0o600)
 }
 
 func newPlainServer(h http.Handler) *http.Server {
@@ -180,5 +181,6 @@ func newPlainServer(h http.Handler) *http.Server {
 		WriteTimeout:      5 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    8 << 10,
+		ErrorLog:          glog.NewStandardLogger("INFO"),
 	}
 }

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		fmt.Printf("FAIL: a password is in the log:\n%s\n", strings.Join(lines, "\n"))
 		code = 1
 	}
-	if code != 0 {
+	if code != 0 || os.Getenv("REDISNODE_TEST_LOG") != "" {
 		printLog(dir)
 	}
 	_ = os.RemoveAll(dir)

@@ -19,7 +19,7 @@ const statusAge = 100 * time.Millisecond
 
 // Status is what the agent says of its node.
 func (a *Agent) Status(ctx context.Context) agent.Status {
-	gate, record := a.gate.read(), a.state.read()
+	gate, kept := a.gate.read(), a.state.read()
 	s := agent.Status{
 		ClusterUID: a.opts.ClusterUID,
 		PodName:    a.opts.PodName,
@@ -27,12 +27,12 @@ func (a *Agent) Status(ctx context.Context) agent.Status {
 		PodIP:      a.opts.PodIP,
 		Waiting:    gate.waiting,
 		Stopping:   gate.stopping,
-		DataLost:   record.DataLost,
+		DataLost:   kept.DataLost,
 		Notice:     gate.notice,
 		Version:    a.opts.Version,
 	}
 	look := a.node.fresh(ctx, statusAge)
-	s.Phase = phase(gate, record, look)
+	s.Phase = phase(gate, kept, look)
 	if look.info != nil && !gate.holding {
 		describe(&s, look.info)
 		return s

@@ -110,11 +110,13 @@ func newWorld(t *testing.T, conf string) *world {
 func (w *world) close() {
 	for _, p := range w.all() {
 		p.stopAgent()
-		<-p.agentDone
+		if err := <-p.agentDone; err != nil {
+			w.t.Errorf("agent of %s: %v", p.name, err)
+		}
 		p.kill()
 		p.stopRedis()
 		<-p.redisDone
-		if w.t.Failed() {
+		if w.t.Failed() || os.Getenv("REDISNODE_TEST_LOG") != "" {
 			p.mu.Lock()
 			w.t.Logf("redis of %s:\n%s", p.name, tail(p.log.String(), 30))
 			p.mu.Unlock()

@@ -16,10 +16,10 @@ import (
 // stateOf is how far a pod has come.
 func stateOf(pod *corev1.Pod) cluster.PodState {
 	switch {
-	case pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded:
-		return cluster.PodEnded
 	case pod.DeletionTimestamp != nil:
 		return cluster.PodTerminating
+	case pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded:
+		return cluster.PodEnded
 	case everStarted(pod):
 		return cluster.PodRunning
 	}

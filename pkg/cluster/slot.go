@@ -55,7 +55,9 @@ func NewSlotSet(ranges ...SlotRange) SlotSet {
 }
 
 // AllSlots is every slot there is.
-func AllSlots() SlotSet { return NewSlotSet(SlotRange{Last: SlotCount - 1}) }
+func AllSlots() SlotSet { return allSlots }
+
+var allSlots = NewSlotSet(SlotRange{Last: SlotCount - 1})
 
 // ParseSlots reads what String writes: "0-5460,5462". The empty text and "-" are the empty set.
 func ParseSlots(text string) (SlotSet, error) {

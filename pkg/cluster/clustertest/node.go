@@ -17,6 +17,7 @@ type node struct {
 	copying int // ticks until it is in sync with its primary; 0: it is
 	open    []cluster.OpenSlot
 	bans    map[cluster.NodeID]int // until when
+	info    *cluster.NodeInfo      // as last seen
 }
 
 // entry is what a node knows of a node.
@@ -162,7 +163,7 @@ func (w *World) gossip(from, to *node) {
 		}
 		known := to.find(e.id)
 		switch {
-		case known == nil && to.bans[e.id] < w.now && !e.fail && !e.pfail:
+		case known == nil && to.bans[e.id] < w.now && (e.missed == 0 || !e.slots.IsEmpty()):
 			to.table = append(to.table, &entry{id: e.id, ip: e.ip, role: e.role, missed: 1})
 		case known != nil && (known.fail || known.pfail) && !e.fail && !e.pfail && known.ip != e.ip && e.missed == 0:
 			known.ip, known.missed, known.pfail, known.fail = e.ip, 0, false, false

@@ -111,7 +111,7 @@ func ClusterIn(s Settings, primaries, replicas int) *World {
 	return w
 }
 
-// View is what the operator sees now. Nothing in it is shared with the world.
+// View is what the operator sees now. It does not change when the world does; it may share values with other views.
 func (w *World) View() cluster.View {
 	var v cluster.View
 	for _, p := range w.pods {
@@ -142,26 +142,43 @@ func (w *World) View() cluster.View {
 	return v
 }
 
+// info is what the node says. What has not changed since it was last asked is the same value: views are many.
 func (w *World) info(n *node) *cluster.NodeInfo {
-	info := &cluster.NodeInfo{
-		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: n.keys, Version: "redis 7.0.15",
-	}
+	last := n.info
 	entries := slices.Clone(n.table)
 	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(string(a.id), string(b.id)) })
-	info.Table = make(cluster.Table, len(entries))
+	if last != nil && len(n.open) == 0 && last.CurrentEpoch == n.current && last.LinkUp == (n.copying == 0) && last.Keys == n.keys &&
+		slices.EqualFunc(entries, last.Table, func(e *entry, line cluster.Node) bool { return e.like(&line, n) }) {
+		return last
+	}
+	n.info = &cluster.NodeInfo{
+		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: n.keys, Version: "redis 7.0.15",
+		Table: make(cluster.Table, len(entries)),
+	}
 	for i, e := range entries {
-		line := &info.Table[i]
-		line.ID, line.Role, line.PrimaryID, line.ConfigEpoch = e.id, e.role, e.primary, e.epoch
-		line.Addr = cluster.Addr{IP: e.ip, Port: port, BusPort: busPort}
-		line.Connected, line.Awaited = e.missed == 0, e.missed > 0
-		line.Flags = cluster.Flags{Handshake: e.handshake, NoAddr: e.ip == "", PFail: e.pfail && !e.fail, Fail: e.fail}
-		line.Slots = e.slots
+		line := &n.info.Table[i]
+		line.ID, line.Role, line.PrimaryID, line.ConfigEpoch, line.Addr = e.id, e.role, e.primary, e.epoch, e.addr()
+		line.Connected, line.Awaited, line.Flags, line.Slots = e.missed == 0, e.missed > 0, e.flags(n), e.slots
 		if e == n.self() {
-			line.Flags = cluster.Flags{Myself: true}
 			line.Open = slices.Clone(n.open)
 		}
 	}
-	return info
+	return n.info
+}
+
+// like says that the entry would be this line.
+func (e *entry) like(line *cluster.Node, of *node) bool {
+	return line.ID == e.id && line.Role == e.role && line.PrimaryID == e.primary && line.ConfigEpoch == e.epoch &&
+		line.Addr == e.addr() && line.Connected == (e.missed == 0) && line.Flags == e.flags(of) && line.Slots == e.slots
+}
+
+func (e *entry) addr() cluster.Addr { return cluster.Addr{IP: e.ip, Port: port, BusPort: busPort} }
+
+func (e *entry) flags(of *node) cluster.Flags {
+	if e == of.self() {
+		return cluster.Flags{Myself: true}
+	}
+	return cluster.Flags{Handshake: e.handshake, NoAddr: e.ip == "", PFail: e.pfail && !e.fail, Fail: e.fail}
 }
 
 // Owned is the slots that some running node owns by its own word.

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	faultTicks = 10  // while things go wrong
+	faultTicks = 8   // while things go wrong
 	mostLooks  = 150 // until it must be well
 )
 
@@ -82,7 +82,7 @@ func newRun(t *rapid.T, whole bool) *run {
 	size := rapid.SampledFrom([][2]int{
 		{1, 0}, {1, 1}, {1, 2}, {2, 0}, {2, 1}, {2, 2}, {3, 0}, {3, 0}, {3, 0}, {3, 1}, {3, 1}, {3, 2}, {4, 1},
 	}).Draw(t, "size")
-	r := &run{t: t, settings: s, wanted: plan.Wanted{Primaries: size[0], Replicas: size[1], ZoneAware: rapid.Bool().Draw(t, "zone aware")}}
+	r := &run{t: t, settings: s, wanted: plan.Wanted{Primaries: size[0], Replicas: size[1], ZoneAware: rapid.IntRange(0, 3).Draw(t, "zone aware") > 0}}
 	if whole {
 		r.world, r.wanted.Bootstrapped = clustertest.ClusterIn(s, size[0], size[1]), true
 	} else {
@@ -96,7 +96,7 @@ func (r *run) toTheEnd(stale int) {
 	last, before, quiet := plan.Decision{}, "", 0
 	for look := range mostLooks {
 		troubled := look < faultTicks
-		if troubled && rapid.IntRange(0, 3).Draw(r.t, "trouble?") == 0 {
+		if troubled && rapid.IntRange(0, 2).Draw(r.t, "trouble?") == 0 {
 			r.trouble()
 		}
 		if look == faultTicks {
@@ -128,11 +128,11 @@ func (r *run) toTheEnd(stale int) {
 	r.fail("nothing is decided after %d looks: %+v", mostLooks, last)
 }
 
-// next asks, and every third time once more, as an operator that was restarted in between would, with everything
+// next asks, and every fourth time once more, as an operator that was restarted in between would, with everything
 // in another order.
 func (r *run) next(view cluster.View) plan.Decision {
 	decision := plan.Next(r.wanted, view)
-	if len(r.past)%3 != 0 {
+	if len(r.past)%4 != 0 {
 		return decision
 	}
 	shuffled := cluster.View{Hosts: view.Hosts, Volumes: view.Volumes}
@@ -157,6 +157,9 @@ func (r *run) check(view cluster.View, d plan.Decision, fresh bool) {
 	if d.Reason == "" || d.Message == "" || d.Requeue <= 0 {
 		r.fail("a decision has a reason, a message, and a time to look again: %+v", d)
 	}
+	if _, waits := d.Step.(plan.Wait); waits {
+		return
+	}
 	if fresh {
 		r.proper(view, d)
 	}
@@ -171,7 +174,7 @@ func (r *run) check(view cluster.View, d plan.Decision, fresh bool) {
 	if lost := held.Minus(r.world.Held()); !lost.IsEmpty() {
 		r.fail("the last copy of slots %s is lost by %+v", lost, d.Step)
 	}
-	if _, waits := d.Step.(plan.Wait); !waits && fresh {
+	if fresh {
 		once := r.world.View()
 		_ = r.world.Apply(d.Step) // deleting a pod twice is refused, and rightly
 		if twice := r.world.View(); !sameView(once, twice) {
@@ -291,7 +294,7 @@ func (r *run) whole(view cluster.View) {
 // stays looks a few times more: nothing must happen by itself.
 func (r *run) stays() {
 	before := plan.Next(r.wanted, r.world.View())
-	for range 3 {
+	for range 2 {
 		r.world.Tick()
 		after := plan.Next(r.wanted, r.world.View())
 		if _, waits := after.Step.(plan.Wait); !waits || before.Reason != after.Reason {

@@ -49,7 +49,7 @@ func TestCertificates(t *testing.T) {
 		dns    string
 		server bool
 	}{
-		"agents serve and call":    {issue: ca.IssueAgent, dns: "agent." + testUID + ".redisoperator.internal", server: true},
+		"agents serve and call":   {issue: ca.IssueAgent, dns: "agent." + testUID + ".redisoperator.internal", server: true},
 		"the operator only calls": {issue: ca.IssueOperator, dns: "operator." + testUID + ".redisoperator.internal"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,13 +35,15 @@ func (f *fake) note(what string) error {
 }
 
 func (f *fake) Status(context.Context) Status { return Status{ClusterUID: f.uid, PodName: "demo-0"} }
+
 func (f *fake) Promote(_ context.Context, r PromoteRequest) error {
 	return f.note("promote " + string(r.Mode))
 }
 func (f *fake) Fence(context.Context, FenceRequest) error   { return f.note("fence") }
 func (f *fake) Unfence(context.Context, FenceRequest) error { return f.note("unfence") }
 func (f *fake) Highest() int64                              { f.mu.Lock(); defer f.mu.Unlock(); return f.highest }
-func (f *fake) Raise(g int64) error                         { f.mu.Lock(); defer f.mu.Unlock(); f.highest = g; return nil }
+
+func (f *fake) Raise(g int64) error { f.mu.Lock(); defer f.mu.Unlock(); f.highest = g; return nil }
 
 // source is fixed credentials.
 func source(t *testing.T, ca CA, issue func(string, time.Time) ([]byte, []byte, error), uid string, now time.Time) Source {

@@ -1,11 +1,9 @@
 package redisnode
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -304,65 +302,6 @@ func TestEmptyPrimary_NoCopyIsReported(t *testing.T) {
 	w.awaitWhole(pods)
 }
 
-// handOverGap is what a write may wait for during a hand-over: some 50 ms, and more on a machine that is busy.
-const handOverGap = time.Second
-
-func TestHandOver(t *testing.T) {
-	w := newWorld(t, onDisk)
-	pods := w.form(3, 1)
-	traffic := newTraffic(t, pods)
-	traffic.run(200) // before
-	start := w.clock.Now()
-	result := pods[0].remove()
-	t.Logf("%s; stopped after %s", result, w.clock.Since(start).Round(time.Millisecond))
-	if !strings.Contains(result, "demo-3 took over") {
-		t.Errorf("hand-over: %s", result)
-	}
-	traffic.run(200) // after
-	traffic.stop()
-	t.Logf("%d acknowledged writes, longest gap %s", traffic.count, traffic.gap.Round(time.Millisecond))
-	if traffic.gap > handOverGap {
-		t.Errorf("no write for %s", traffic.gap)
-	}
-	rest := pods[1:]
-	for key, value := range traffic.acked {
-		// The last write may have been done and not acknowledged.
-		if got, err := strconv.Atoi(rest[0].client("GET", key)); err != nil || got < value {
-			t.Fatalf("%s: %d, acknowledged %d: %v", key, got, value, err)
-		}
-	}
-	if got := rest[2].status(); got.Role != rolePrimary || got.SlotsOwned != 5461 {
-		t.Errorf("%+v", got)
-	}
-}
-
-func TestHandOver_WithoutReplica(t *testing.T) {
-	w := newWorld(t, onDisk)
-	pods := w.form(3, 0)
-	start := w.clock.Now()
-	if result := pods[0].remove(); !strings.Contains(result, "no replica is in sync") {
-		t.Errorf("hand-over: %s", result)
-	}
-	if took := w.clock.Since(start); took > 3*time.Second {
-		t.Errorf("took %s", took)
-	}
-}
-
-// Both pods of a shard are stopped at once: neither gives its role to the other, which is going too.
-func TestHandOver_NotToOneThatStops(t *testing.T) {
-	w := newWorld(t, onDisk)
-	pods := w.form(3, 1)
-	if got := Stop(t.Context(), pods[3].runDir); got != "nothing to hand over" {
-		t.Errorf("replica: %s", got)
-	}
-	if got := Stop(t.Context(), pods[0].runDir); !strings.Contains(got, "no replica is in sync") {
-		t.Errorf("primary: %s", got)
-	}
-	if s := pods[0].status(); s.Role != rolePrimary || !s.Stopping {
-		t.Errorf("%+v", s)
-	}
-}
-
 func TestCorruptNodesConf(t *testing.T) {
 	w := newWorld(t, onDisk)
 	pods := w.form(3, 1)
@@ -480,92 +419,4 @@ func readString(t *testing.T, path string) string {
 	data, err := os.ReadFile(path)
 	must(t, err)
 	return string(data)
-}
-
-// traffic writes one key after the other to one shard, and notes what was acknowledged.
-type traffic struct {
-	t      *testing.T
-	cancel context.CancelFunc
-	done   chan struct{}
-
-	mu    sync.Mutex
-	acked map[string]int
-	gap   time.Duration
-	count int
-}
-
-func newTraffic(t *testing.T, pods []*testPod) *traffic {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	tr := &traffic{t: t, cancel: cancel, done: make(chan struct{}), acked: map[string]int{}}
-	shard := slices.Clone([]*testPod{pods[0], pods[3]})
-	go tr.loop(ctx, shard)
-	t.Cleanup(tr.stop)
-	return tr
-}
-
-func (tr *traffic) loop(ctx context.Context, shard []*testPod) {
-	defer close(tr.done)
-	clk := shard[0].w.clock
-	conns := map[*testPod]*lineConn{}
-	last := clk.Now()
-	for i := 0; ctx.Err() == nil; i++ {
-		key := fmt.Sprintf("{b}%d", i%50)
-		for ctx.Err() == nil && !tr.write(ctx, conns, shard, key, strconv.Itoa(i)) {
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		tr.mu.Lock()
-		tr.acked[key] = i
-		tr.count++
-		tr.gap = max(tr.gap, clk.Since(last))
-		tr.mu.Unlock()
-		last = clk.Now()
-	}
-}
-
-// write tries each pod once.
-func (tr *traffic) write(
-	ctx context.Context, conns map[*testPod]*lineConn, shard []*testPod, key, value string,
-) bool {
-	for _, p := range shard {
-		conn := conns[p]
-		if conn == nil {
-			var err error
-			if conn, err = dialLine(ctx, p); err != nil {
-				continue
-			}
-			conns[p] = conn
-		}
-		reply, err := conn.do("SET", key, value)
-		if err != nil {
-			conn.close()
-			delete(conns, p)
-			continue
-		}
-		if reply == "+OK" {
-			return true
-		}
-	}
-	return false
-}
-
-// run lets n writes happen.
-func (tr *traffic) run(n int) {
-	tr.t.Helper()
-	first := -1
-	eventually(tr.t, "writes go on", func() (bool, string) {
-		tr.mu.Lock()
-		defer tr.mu.Unlock()
-		if first < 0 {
-			first = tr.count
-		}
-		return tr.count >= first+n, fmt.Sprint(tr.count)
-	})
-}
-
-func (tr *traffic) stop() {
-	tr.cancel()
-	<-tr.done
 }

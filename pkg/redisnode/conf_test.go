@@ -1,0 +1,138 @@
+package redisnode
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRenderConf(t *testing.T) {
+	t.Parallel()
+	got := renderConf("maxmemory 1gb\nport 7000\nbind 127.0.0.1\n\n\n", pod{
+		IP: "10.1.2.3", Bind: "* -::*", DataDir: "/data", RunDir: "/run/redisnode", NodeTimeout: 1000,
+		Replication: `a "b" \c` + "\tü",
+	})
+	wanted := `maxmemory 1gb
+port 7000
+bind 127.0.0.1
+
+# The lines of this pod. They come last, so that they win.
+port 6379
+bind * -::*
+protected-mode no
+dir "/data"
+daemonize no
+supervised no
+logfile ""
+pidfile ""
+unixsocket "/run/redisnode/redis.sock"
+unixsocketperm 700
+aclfile "/run/redisnode/users.acl"
+masteruser replication
+masterauth "a \"b\" \\c\x09\xc3\xbc"
+cluster-enabled yes
+cluster-config-file nodes.conf
+cluster-node-timeout 1000
+cluster-announce-ip 10.1.2.3
+cluster-announce-port 6379
+cluster-announce-bus-port 16379
+`
+	if got != wanted {
+		t.Errorf("got\n%s\nwanted\n%s", got, wanted)
+	}
+}
+
+func TestNodeTimeout(t *testing.T) {
+	t.Parallel()
+	for conf, wanted := range map[string][2]int{ // in a cluster, and forming one
+		"":                                {15000, 1000},
+		"cluster-node-timeout 5000\n":     {5000, 1000},
+		"cluster-node-timeout 300":        {300, 300},
+		"Cluster-Node-Timeout \"7000\"\n": {7000, 1000},
+		"cluster-node-timeout 1\n# x\n\tcluster-node-timeout 2000\n": {2000, 1000},
+		"cluster-node-timeout many\n":                                {15000, 1000},
+		"# cluster-node-timeout 5000\n":                              {15000, 1000},
+		"cluster-node-timeout -5\n":                                  {15000, 1000},
+	} {
+		if got := [2]int{nodeTimeout(conf, false), nodeTimeout(conf, true)}; got != wanted {
+			t.Errorf("%q: %v", conf, got)
+		}
+	}
+}
+
+func TestRenderACL(t *testing.T) {
+	t.Parallel()
+	got := renderACL(passwords{Default: "foo", Operator: "o", Redisnode: "n", Replication: "r"})
+	lines := strings.Split(strings.TrimSpace(got), "\n")
+	if len(lines) != 4 {
+		t.Fatalf("got\n%s", got)
+	}
+	// printf foo | sha256sum
+	wanted := "user default on #2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae " + rulesDefault
+	if lines[0] != wanted {
+		t.Errorf("got %s", lines[0])
+	}
+	for i, name := range []string{"default", "operator", "redisnode", "replication"} {
+		if !strings.HasPrefix(lines[i], "user "+name+" on #") {
+			t.Errorf("line %d: %s", i, lines[i])
+		}
+	}
+}
+
+func TestReadPassword(t *testing.T) {
+	t.Parallel()
+	for content, wanted := range map[string]string{
+		"secret": "secret", "secret\n": "secret", "secret\r\n": "secret", "two words": "two words",
+		"a\nb": "a\nb", "": "", "\n": "", "a\x00b": "",
+	} {
+		path := filepath.Join(t.TempDir(), fileDefault)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := readPassword(path)
+		if got != wanted || (err == nil) != (wanted != "") {
+			t.Errorf("%q: %q, %v", content, got, err)
+		}
+		if err != nil && content != "" && strings.Contains(err.Error(), strings.TrimSpace(content)) && len(content) > 1 {
+			t.Errorf("the error has the password: %v", err)
+		}
+	}
+}
+
+func TestHasDataset(t *testing.T) {
+	t.Parallel()
+	const aof = "appendonly yes\n"
+	for name, test := range map[string]struct {
+		conf   string
+		files  map[string]string
+		wanted bool
+	}{
+		"nothing":                            {},
+		"a snapshot":                         {files: map[string]string{"dump.rdb": "REDIS"}, wanted: true},
+		"an empty snapshot":                  {files: map[string]string{"dump.rdb": ""}},
+		"a snapshot of another name":         {conf: "dbfilename \"my.rdb\"\n", files: map[string]string{"my.rdb": "R"}, wanted: true},
+		"a snapshot that is not looked at":   {conf: aof, files: map[string]string{"dump.rdb": "REDIS"}},
+		"append-only files":                  {conf: aof, files: map[string]string{"appendonlydir/appendonly.aof.1.incr.aof": "*"}, wanted: true},
+		"append-only files that are ignored": {files: map[string]string{"appendonlydir/appendonly.aof.1.incr.aof": "*"}},
+		"a manifest alone":                   {conf: aof, files: map[string]string{"appendonlydir/appendonly.aof.manifest": "file x"}},
+		"an append-only file of Redis 6":     {conf: aof, files: map[string]string{"appendonly.aof": "*"}, wanted: true},
+		"append-only files of another name": {
+			conf: aof + "appenddirname aof\n", files: map[string]string{"aof/x.base.rdb": "R"}, wanted: true,
+		},
+	} {
+		dir := t.TempDir()
+		for file, content := range test.files {
+			path := filepath.Join(dir, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := hasDataset(test.conf, dir); got != test.wanted {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -31,7 +31,6 @@ lab_up() {
   need_root up
   mkdir -p "$CACHE"
   lock
-  bin_locate
   if is_up; then
     grow
     return
@@ -80,6 +79,7 @@ boot() {
   wanted=$(seq -f 'node%g' 1 "$NODES")
   mkdir -p "$RUN"/{pids,logs,etcd,pv,nodes,images,conf} "$SOCKETS"
   save_settings
+  ln -s "$BIN" "$RUN/bin"
   cp "$LAB_DIR"/conf/{admission,audit-policy}.yaml "$RUN/conf/"
   LAB_CONF=$RUN/conf
   echo "nameserver $DNS_IP" >"$RUN/resolv.conf"
@@ -136,9 +136,17 @@ save_settings() {
     >"$RUN/sysctl.saved" 2>/dev/null || true
 }
 
-is_up() { [ -e "$RUN/up" ] && api_ready >/dev/null 2>&1; }
+is_up() {
+  [ -e "$RUN/up" ] || return 1
+  bin_running
+  api_ready >/dev/null 2>&1
+}
 
-need_up() { [ -e "$RUN/up" ] || die "the lab '$NS' is not up: run 'make lab-up'"; }
+# need_up: for verbs that work on a running lab.
+need_up() {
+  [ -e "$RUN/up" ] || die "the lab '$NS' is not up: run 'make lab-up'"
+  bin_running
+}
 
 print_entry() {
   echo
@@ -209,7 +217,6 @@ unmount_all() {
 # --- the small verbs -----------------------------------------------------------------------------------------
 
 lab_status() {
-  bin_locate
   if ! is_up; then
     echo "the lab '$NS' is not up"
     return 1
@@ -223,7 +230,6 @@ lab_status() {
 }
 
 lab_env() {
-  bin_locate
   need_up
   echo "export KUBECONFIG=$KUBECONFIG_FILE"
   echo "export PATH=$BIN:\$PATH"
@@ -231,7 +237,6 @@ lab_env() {
 }
 
 lab_kubectl() {
-  bin_locate
   need_up
   if [ -e "/sys/class/net/$HOST_LINK" ]; then
     KUBECONFIG=$KUBECONFIG_FILE exec "$BIN/kubectl" "$@"
@@ -242,7 +247,6 @@ lab_kubectl() {
 
 lab_namespace() {
   local name=${1:?lab.sh namespace NAME [LEVEL]} level=${2:-restricted}
-  bin_locate
   need_up
   k create namespace "$name" --dry-run=client -o yaml | k apply -f - >/dev/null
   k label --overwrite namespace "$name" "pod-security.kubernetes.io/enforce=$level" >/dev/null
@@ -252,8 +256,9 @@ lab_namespace() {
 lab_image() {
   [ $# -ge 2 ] || die "usage: lab.sh image TAG BINARY [USER]"
   need_root image "$@"
-  bin_locate
   need_up
+  exec 8>"$RUN/images.lock" # several people may load at once
+  flock 8
   image_load "$@"
 }
 
@@ -279,7 +284,6 @@ lab_build() {
 lab_fault() {
   if [ "${1:-help}" = help ]; then fault help; return; fi
   need_root fault "$@"
-  bin_locate
   need_up
   # shellcheck source=/dev/null
   . "$RUN/settings"
@@ -302,7 +306,7 @@ main() {
       ;;
     cache) echo "$CACHE" ;;
     bin)
-      bin_locate
+      if [ -e "$RUN/up" ]; then bin_running; else bin_locate; fi
       echo "$BIN"
       ;;
     help | -h | --help) echo "$USAGE" ;;

@@ -2,7 +2,10 @@
 # shellcheck shell=bash
 
 KUBE_VERSION=1.36.3
-BIN=                                                 # set by bin_locate
+BIN=                                                 # set by bin_locate or bin_running
+
+# bin_running: the programs that the running lab was started with.
+bin_running() { BIN=$(readlink -f "$RUN/bin"); }
 
 # bin_locate: where the programs of this clone's sources are or will be.
 bin_locate() {

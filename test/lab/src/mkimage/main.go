@@ -1,5 +1,4 @@
 // mkimage turns a root directory into a docker-archive that `ctr images import` takes.
-// usage: mkimage -root DIR -tag NAME:TAG -o OUT.tar [-user U] [-workdir D] [-entrypoint a,b] [-cmd a,b] [-env K=V,...]
 package main
 
 import (
@@ -9,106 +8,162 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"io/fs"
-	"log"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 )
 
-func split(s string) []string {
+// image is what a person says of an image.
+type image struct {
+	root       string
+	tag        string
+	user       string
+	workdir    string
+	entrypoint string
+	command    string
+	env        string
+}
+
+func main() {
+	var img image
+	flag.StringVar(&img.root, "root", "", "directory with the image's files")
+	flag.StringVar(&img.tag, "tag", "", "name:tag")
+	flag.StringVar(&img.user, "user", "", "uid:gid of its processes")
+	flag.StringVar(&img.workdir, "workdir", "", "working directory")
+	flag.StringVar(&img.entrypoint, "entrypoint", "", "entrypoint, comma separated")
+	flag.StringVar(&img.command, "cmd", "", "command, comma separated")
+	flag.StringVar(&img.env, "env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"environment, comma separated")
+	out := flag.String("o", "", "archive to write")
+	flag.Parse()
+	if err := write(img, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "mkimage:", err)
+		os.Exit(1)
+	}
+}
+
+// write makes the archive: a config, one layer, and a manifest that names both.
+func write(img image, out string) error {
+	layer, err := layerOf(img.root)
+	if err != nil {
+		return err
+	}
+	diffID := digest(layer)
+	config, err := json.Marshal(map[string]any{
+		"architecture": runtime.GOARCH, "os": "linux",
+		"config": map[string]any{
+			"User": img.user, "WorkingDir": img.workdir,
+			"Entrypoint": words(img.entrypoint), "Cmd": words(img.command), "Env": words(img.env),
+		},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + diffID}},
+	})
+	if err != nil {
+		return err
+	}
+	configName, layerName := digest(config)+".json", diffID+"/layer.tar"
+	manifest, err := json.Marshal([]map[string]any{
+		{"Config": configName, "RepoTags": []string{img.tag}, "Layers": []string{layerName}},
+	})
+	if err != nil {
+		return err
+	}
+	return archive(out, []file{{configName, config}, {layerName, layer}, {"manifest.json", manifest}})
+}
+
+type file struct {
+	name string
+	data []byte
+}
+
+func archive(out string, files []file) error {
+	f, err := os.Create(out)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	tw := tar.NewWriter(f)
+	for _, file := range files {
+		header := &tar.Header{Name: file.name, Mode: 0o644, Size: int64(len(file.data)), Typeflag: tar.TypeReg}
+		if err := tw.WriteHeader(header); err != nil {
+			return err
+		}
+		if _, err := tw.Write(file.data); err != nil {
+			return err
+		}
+	}
+	if err := tw.Close(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// layerOf is the directory as an uncompressed tar.
+func layerOf(root string) ([]byte, error) {
+	var layer bytes.Buffer
+	tw := tar.NewWriter(&layer)
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || path == root {
+			return err
+		}
+		return add(tw, root, path)
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = tw.Close()
+	return layer.Bytes(), err
+}
+
+// add writes one entry. Owners are numbers: their names mean nothing in the image.
+func add(tw *tar.Writer, root, path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	link := ""
+	if info.Mode()&fs.ModeSymlink != 0 {
+		if link, err = os.Readlink(path); err != nil {
+			return err
+		}
+	}
+	header, err := tar.FileInfoHeader(info, link)
+	if err != nil {
+		return err
+	}
+	if header.Name, err = filepath.Rel(root, path); err != nil {
+		return err
+	}
+	if info.IsDir() {
+		header.Name += "/"
+	}
+	header.Uname, header.Gname = "", ""
+	if err := tw.WriteHeader(header); err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(tw, f)
+	return err
+}
+
+func words(s string) []string {
 	if s == "" {
 		return nil
 	}
 	return strings.Split(s, ",")
 }
 
-func main() {
-	root := flag.String("root", "", "root directory")
-	tag := flag.String("tag", "", "name:tag")
-	out := flag.String("o", "", "output")
-	user := flag.String("user", "", "user")
-	wd := flag.String("workdir", "", "working directory")
-	ep := flag.String("entrypoint", "", "entrypoint, comma separated")
-	cmd := flag.String("cmd", "", "command, comma separated")
-	env := flag.String("env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "environment, comma separated")
-	flag.Parse()
-
-	var layer bytes.Buffer
-	tw := tar.NewWriter(&layer)
-	check(filepath.WalkDir(*root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, _ := filepath.Rel(*root, p)
-		if rel == "." {
-			return nil
-		}
-		fi, err := os.Lstat(p)
-		if err != nil {
-			return err
-		}
-		link := ""
-		if fi.Mode()&fs.ModeSymlink != 0 {
-			if link, err = os.Readlink(p); err != nil {
-				return err
-			}
-		}
-		h, err := tar.FileInfoHeader(fi, link)
-		if err != nil {
-			return err
-		}
-		h.Name = rel
-		if fi.IsDir() {
-			h.Name += "/"
-		}
-		h.Uname, h.Gname = "", ""
-		if err := tw.WriteHeader(h); err != nil {
-			return err
-		}
-		if fi.Mode().IsRegular() {
-			f, err := os.Open(p)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			_, err = io.Copy(tw, f)
-			return err
-		}
-		return nil
-	}))
-	check(tw.Close())
-	diff := sha(layer.Bytes())
-	cfg, err := json.Marshal(map[string]any{
-		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"User": *user, "WorkingDir": *wd, "Entrypoint": split(*ep), "Cmd": split(*cmd), "Env": split(*env)},
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + diff}},
-	})
-	check(err)
-	cname := sha(cfg) + ".json"
-	man, err := json.Marshal([]map[string]any{{"Config": cname, "RepoTags": []string{*tag}, "Layers": []string{diff + "/layer.tar"}}})
-	check(err)
-	f, err := os.Create(*out)
-	check(err)
-	o := tar.NewWriter(f)
-	put := func(n string, b []byte) {
-		check(o.WriteHeader(&tar.Header{Name: n, Mode: 0o644, Size: int64(len(b)), Typeflag: tar.TypeReg}))
-		_, err := o.Write(b)
-		check(err)
-	}
-	put(cname, cfg)
-	put(diff+"/layer.tar", layer.Bytes())
-	put("manifest.json", man)
-	check(o.Close())
-	check(f.Close())
-}
-
-func sha(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
-
-func check(err error) {
-	if err != nil {
-		log.Fatal(err)
-	}
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }

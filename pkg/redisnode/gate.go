@@ -22,7 +22,10 @@ const (
 
 	// askBound is how long the gate looks for the peers of nodes.conf. Who does not answer within it is
 	// heard of when it pings, or is met later.
-	askBound    = 3 * time.Second
+	askBound = 3 * time.Second
+	// aloneBound is how long a node that owns slots looks when nobody at all has answered: it may be the one that
+	// is cut off, or the Service may not have heard of anybody yet. It would serve until its node-timeout.
+	aloneBound  = 10 * time.Second
 	askInterval = 100 * time.Millisecond
 	askTimeout  = 500 * time.Millisecond
 	// gateInterval is how often the gate looks again at what it waits for.
@@ -242,13 +245,20 @@ func (g *gate) recall() saved {
 
 // askPeers looks for the peers in the table until all have answered, or time is up.
 func (g *gate) askPeers(ctx context.Context, table cluster.Table) (map[cluster.NodeID]peer, error) {
-	bound, cancel := context.WithTimeout(ctx, askBound)
-	defer cancel()
+	self, _ := table.Self()
 	found := map[cluster.NodeID]peer{}
+	start := g.clock.Now()
 	for interval := askInterval; ; interval += askInterval {
-		g.askRound(bound, table, found)
-		if len(found) == len(table)-1 || pause(bound, g.clock, interval) != nil {
+		g.askRound(ctx, table, found)
+		bound := askBound
+		if len(found) == 0 && !self.Slots.IsEmpty() {
+			bound = aloneBound
+		}
+		if len(found) == len(table)-1 || g.clock.Since(start) >= bound {
 			return found, ctx.Err()
+		}
+		if err := pause(ctx, g.clock, min(interval, gateInterval)); err != nil {
+			return nil, err
 		}
 	}
 }

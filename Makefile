@@ -81,11 +81,14 @@ integration: engines ## Only what talks to real Redis and Valkey servers
 e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName for one)
 	@NODES=3 $(MAKE) lab-up lab-images
 	@eval "$$($(LAB) env)" && export PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
-	  go test ./test/e2e/... -count=1 -timeout 30m -v $(E2E)
+	  go test -tags e2e ./test/e2e/... -count=1 -timeout 40m -v $(E2E)
 
 .PHONY: bench
-bench: engines ## Benchmarks; writes test/bench/RESULTS.md where one is kept
-	go test -run '^$$' -bench . -benchmem ./...
+bench: helm ## Measures in a lab of one node; writes test/bench/RESULTS.md
+	@$(LAB) down
+	@NODES=1 $(MAKE) lab-up lab-images
+	@eval "$$($(LAB) env)" && export PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
+	  go test -tags bench ./test/bench -count=1 -timeout 40m -v
 
 .PHONY: helm
 helm:

@@ -45,14 +45,14 @@ func TestEngines(t *testing.T) {
 			const keys = 2000
 			c.Write(t, keys)
 
-			if err := env.Kube.CoreV1().Pods(ns).DeleteCollection(t.Context(), metav1.DeleteOptions{},
+			if err = env.Kube.CoreV1().Pods(ns).DeleteCollection(t.Context(), metav1.DeleteOptions{},
 				metav1.ListOptions{LabelSelector: redisv1.LabelCluster + "=demo"}); err != nil {
 				t.Fatal(err)
 			}
 			framework.Eventually(t, 2*time.Minute, "all pods are new", newPods(c, before))
 			c.WaitReady(t, 2*time.Minute)
 			framework.Eventually(t, 30*time.Second, "the cluster is whole again", c.Whole)
-			if err := c.Verify(t.Context(), c.Client(t), keys); err != nil {
+			if err = c.Verify(t.Context(), c.Client(t), keys); err != nil {
 				t.Errorf("keys after all pods were deleted at once: %v", err)
 			}
 			after, err := c.Get(t.Context())

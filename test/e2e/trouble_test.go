@@ -87,14 +87,14 @@ func TestScaleSaysWhatItCannotDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	scale.Spec.Replicas = 5
-	if _, err := env.Redis.RedisoperatorV1().RedisClusters(ns).
+	if _, err = env.Redis.RedisoperatorV1().RedisClusters(ns).
 		UpdateScale(t.Context(), "demo", scale, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	framework.Eventually(t, 30*time.Second, "the condition says so", func(ctx context.Context) error {
-		degraded, err := c.Condition(ctx, redisv1.ConditionDegraded)
-		if err != nil {
-			return err
+		degraded, failed := c.Condition(ctx, redisv1.ConditionDegraded)
+		if failed != nil {
+			return failed
 		}
 		if degraded.Reason != redisv1.ReasonNotImplemented {
 			return fmt.Errorf("Degraded=%s %s: %s", degraded.Status, degraded.Reason, degraded.Message)

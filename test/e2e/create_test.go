@@ -27,6 +27,7 @@ var engines = []struct{ name, repository, tag string }{
 func TestEngines(t *testing.T) {
 	for _, engine := range engines {
 		t.Run(engine.name, func(t *testing.T) {
+			t.Parallel()
 			ns := env.Namespace(t, "e2e-"+engine.name)
 			c := env.InstallCluster(t, ns, "demo",
 				"image.repository="+engine.repository, "image.tag="+engine.tag, "image.pullPolicy=Never",

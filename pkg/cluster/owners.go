@@ -47,11 +47,9 @@ func (v View) claims(ids []NodeID) []Claim {
 		}
 		for i := range m.Info.Table {
 			n := &m.Info.Table[i]
-			if n.Slots.IsEmpty() {
-				continue
-			}
 			_, seen := slices.BinarySearch(ids, n.ID)
 			switch {
+			case seen && !n.Flags.Myself, n.Slots.IsEmpty():
 			case n.Flags.Myself && n.Role == Primary:
 				claims = append(claims, Claim{Node: n.ID, Epoch: n.ConfigEpoch, Slots: n.Slots})
 			case !seen:
@@ -82,6 +80,12 @@ func (v View) Uncovered() SlotSet { return v.studied().uncovered }
 
 // Unserved is the slots that no node that was seen owns. Once it is empty, the cluster is bootstrapped.
 func (v View) Unserved() SlotSet { return v.studied().unserved }
+
+// Covered says that every slot has an owner, be it by hearsay.
+func (v View) Covered() bool { return v.studied().covered }
+
+// Served says that every slot is owned by a node that was seen.
+func (v View) Served() bool { return v.studied().served }
 
 // Contested is the slots that more than one node claims.
 func (v View) Contested() SlotSet { return v.studied().contested }
@@ -125,9 +129,8 @@ func (v View) findShards(owners []Claim) []Shard {
 		if m.Info == nil {
 			continue
 		}
-		self := &m.Info.Table[max(0, m.Info.Table.Index(m.ID()))]
 		for i := range shards {
-			if self.Role == Replica && shards[i].ID == self.PrimaryID {
+			if m.Role() == Replica && shards[i].ID == m.Follows() {
 				shards[i].Replicas = append(shards[i].Replicas, m)
 			}
 		}

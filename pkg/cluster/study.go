@@ -9,6 +9,8 @@ type study struct {
 	contested SlotSet
 	uncovered SlotSet
 	unserved  SlotSet
+	covered   bool
+	served    bool
 	ghosts    []Ghost
 	claimed   []NodeID // with slots in any table, sorted
 }
@@ -44,6 +46,7 @@ func (v View) studied() *study {
 		}
 	}
 	s.uncovered, s.unserved = AllSlots().Minus(covered), AllSlots().Minus(served)
+	s.covered, s.served = s.uncovered.IsEmpty(), s.unserved.IsEmpty()
 	return s
 }
 
@@ -66,8 +69,8 @@ func (v View) allClaimed() []NodeID {
 			continue
 		}
 		for i := range m.Info.Table {
-			if !m.Info.Table[i].Slots.IsEmpty() {
-				ids = append(ids, m.Info.Table[i].ID)
+			if n := &m.Info.Table[i]; n.Role != Replica && !n.Slots.IsEmpty() {
+				ids = append(ids, n.ID)
 			}
 		}
 	}

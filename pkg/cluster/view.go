@@ -38,15 +38,44 @@ func (m Member) Live() bool {
 
 // ID is the node's ID; "" when it was not seen.
 func (m Member) ID() NodeID {
-	if m.Info == nil {
-		return ""
-	}
-	for i := range m.Info.Table {
-		if m.Info.Table[i].Flags.Myself {
-			return m.Info.Table[i].ID
-		}
+	if i := m.selfIndex(); i >= 0 {
+		return m.Info.Table[i].ID
 	}
 	return ""
+}
+
+// Role is what the node says that it is.
+func (m Member) Role() Role {
+	if i := m.selfIndex(); i >= 0 {
+		return m.Info.Table[i].Role
+	}
+	return RoleUnknown
+}
+
+// Follows is the primary that the node says it follows; "" when it says none.
+func (m Member) Follows() NodeID {
+	if i := m.selfIndex(); i >= 0 {
+		return m.Info.Table[i].PrimaryID
+	}
+	return ""
+}
+
+// OwnsSlots says whether the node says that it owns slots.
+func (m Member) OwnsSlots() bool {
+	i := m.selfIndex()
+	return i >= 0 && !m.Info.Table[i].Slots.IsEmpty()
+}
+
+func (m Member) selfIndex() int {
+	if m.Info == nil {
+		return -1
+	}
+	for i := range m.Info.Table { // by index: a Node is two kilobytes
+		if m.Info.Table[i].Flags.Myself {
+			return i
+		}
+	}
+	return -1
 }
 
 // PodState is how far a pod has come.

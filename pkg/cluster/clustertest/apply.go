@@ -80,7 +80,7 @@ func (w *World) deletePod(s plan.DeletePod) error {
 		return nil
 	case p.node == nil || p.hidden:
 		return fmt.Errorf("%w: %s cannot be asked", ErrRefused, s.Pod)
-	case !p.node.self().slots.IsEmpty():
+	case p.node.self().slots != nil:
 		return fmt.Errorf("%w: %s owns slots", ErrRefused, s.Pod)
 	case w.forsaken(p.node):
 		return fmt.Errorf("%w: the primary of %s is not there", ErrRefused, s.Pod)
@@ -123,13 +123,13 @@ func (w *World) addSlots(g plan.Grant) error {
 	if self.role != cluster.Primary {
 		return fmt.Errorf("%w: %s is a replica", ErrRefused, g.Pod)
 	}
-	if slices.ContainsFunc(n.table[1:], func(e *entry) bool { return !e.slots.Intersect(g.Slots).IsEmpty() }) {
+	if slices.ContainsFunc(n.table[1:], func(e *entry) bool { return !set(e.slots).Intersect(g.Slots).IsEmpty() }) {
 		return fmt.Errorf("%w: %s knows an owner of these slots", ErrRefused, g.Pod)
 	}
 	if g.Epoch > 0 && len(n.table) == 1 && self.epoch == 0 {
 		self.epoch, n.current = g.Epoch, max(n.current, g.Epoch)
 	}
-	self.slots = self.slots.Union(g.Slots)
+	self.slots = share(set(self.slots).Union(g.Slots))
 	n.data = n.data.Union(g.Slots)
 	return nil
 }
@@ -144,7 +144,7 @@ func (w *World) link(l plan.Link) error {
 	switch {
 	case primary == nil || primary.role != cluster.Primary:
 		return fmt.Errorf("%w: %s knows no such primary", ErrRefused, l.Pod)
-	case self.role == cluster.Primary && (!self.slots.IsEmpty() || n.keys > 0):
+	case self.role == cluster.Primary && (self.slots != nil || n.keys > 0):
 		return fmt.Errorf("%w: %s is not empty", ErrRefused, l.Pod)
 	case w.forsaken(n) && !n.data.IsEmpty():
 		return fmt.Errorf("%w: %s may be the last copy", ErrRefused, l.Pod)

@@ -201,9 +201,9 @@ func (w *World) Open(slot cluster.Slot) *World {
 	var source, target *node
 	for _, n := range w.running() {
 		switch {
-		case n.self().slots.Has(slot):
+		case set(n.self().slots).Has(slot):
 			source = n
-		case !n.self().slots.IsEmpty() && target == nil:
+		case n.self().slots != nil && target == nil:
 			target = n
 		}
 	}

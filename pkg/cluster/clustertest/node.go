@@ -18,6 +18,24 @@ type node struct {
 	open    []cluster.OpenSlot
 	bans    map[cluster.NodeID]int // until when
 	info    *cluster.NodeInfo      // as last seen
+	shown   []slotSet              // of the lines of info
+}
+
+// slotSet is a set that never changes, so that tables can share it; nil is the empty one. It makes comparing cheap.
+type slotSet *cluster.SlotSet
+
+func share(s cluster.SlotSet) slotSet {
+	if s.IsEmpty() {
+		return nil
+	}
+	return &s
+}
+
+func set(s slotSet) cluster.SlotSet {
+	if s == nil {
+		return cluster.SlotSet{}
+	}
+	return *s
 }
 
 // entry is what a node knows of a node.
@@ -27,7 +45,7 @@ type entry struct {
 	role      cluster.Role
 	primary   cluster.NodeID
 	epoch     uint64
-	slots     cluster.SlotSet
+	slots     slotSet
 	handshake bool
 	pfail     bool
 	fail      bool
@@ -59,7 +77,7 @@ func (n *node) remove(gone *entry) {
 // owners is the primaries with slots that the node knows.
 func (n *node) owners() []*entry {
 	return slices.DeleteFunc(slices.Clone(n.table), func(e *entry) bool {
-		return e.role != cluster.Primary || e.slots.IsEmpty()
+		return e.role != cluster.Primary || e.slots == nil
 	})
 }
 
@@ -69,7 +87,7 @@ func (n *node) stateOK() bool {
 	owners := n.owners()
 	for _, e := range owners {
 		if !e.fail {
-			covered = covered.Union(e.slots)
+			covered = covered.Union(*e.slots)
 		}
 		if !e.fail && !e.pfail {
 			heard++
@@ -88,7 +106,7 @@ func (n *node) hear(from *node) {
 	e.missed, e.pfail, e.fail = 0, false, false
 	n.current = max(n.current, from.current)
 	if said.role == cluster.Replica {
-		e.slots = cluster.SlotSet{}
+		e.slots = nil
 		return
 	}
 	self := n.self()
@@ -100,8 +118,8 @@ func (n *node) hear(from *node) {
 }
 
 // learn takes a claim: a slot goes to the higher epoch. Who claims what somebody else has is told so.
-func (n *node) learn(e *entry, claim cluster.SlotSet, from *node) {
-	if e.slots == claim {
+func (n *node) learn(e *entry, claim slotSet, from *node) {
+	if claim == nil || e.slots == claim {
 		return
 	}
 	self := n.self()
@@ -109,27 +127,33 @@ func (n *node) learn(e *entry, claim cluster.SlotSet, from *node) {
 	if self.role == cluster.Replica {
 		follows = n.find(self.primary)
 	}
-	won := claim
+	won := *claim
 	lost := false
 	for _, other := range n.table {
-		overlap := other.slots.Intersect(claim)
-		if other == e || overlap.IsEmpty() {
+		if other == e || other.slots == nil {
 			continue
 		}
-		if other.epoch >= e.epoch {
+		overlap := set(other.slots).Intersect(*claim)
+		switch {
+		case overlap.IsEmpty():
+		case other.epoch >= e.epoch:
 			won = won.Minus(overlap)
 			if from != nil {
 				from.update(other)
 			}
-			continue
+		default:
+			other.slots = share(set(other.slots).Minus(overlap))
+			if other == self {
+				n.data = n.data.Minus(overlap)
+			}
+			lost = lost || other == follows && other.slots == nil
 		}
-		other.slots = other.slots.Minus(overlap)
-		if other == self {
-			n.data = n.data.Minus(overlap)
-		}
-		lost = lost || other == follows && other.slots.IsEmpty()
 	}
-	e.slots = e.slots.Union(won)
+	if set(e.slots).Minus(won).IsEmpty() && won == *claim {
+		e.slots = claim
+	} else {
+		e.slots = share(set(e.slots).Union(won))
+	}
 	if lost {
 		n.follow(e.id)
 	}
@@ -151,7 +175,7 @@ func (n *node) follow(primary cluster.NodeID) {
 	if self.role == cluster.Replica && self.primary == primary {
 		return
 	}
-	self.role, self.primary, self.slots = cluster.Replica, primary, cluster.SlotSet{}
+	self.role, self.primary, self.slots = cluster.Replica, primary, nil
 	n.data, n.copying, n.open = cluster.SlotSet{}, copyTime, nil
 }
 
@@ -163,7 +187,7 @@ func (w *World) gossip(from, to *node) {
 		}
 		known := to.find(e.id)
 		switch {
-		case known == nil && to.bans[e.id] < w.now && (e.missed == 0 || !e.slots.IsEmpty()):
+		case known == nil && to.bans[e.id] < w.now && (e.missed == 0 || e.slots != nil):
 			to.table = append(to.table, &entry{id: e.id, ip: e.ip, role: e.role, missed: 1})
 		case known != nil && (known.fail || known.pfail) && !e.fail && !e.pfail && known.ip != e.ip && e.missed == 0:
 			known.ip, known.missed, known.pfail, known.fail = e.ip, 0, false, false
@@ -240,7 +264,7 @@ func (w *World) witnesses(n *node, id cluster.NodeID) int {
 func (w *World) headless() []cluster.NodeID {
 	var ids []cluster.NodeID
 	for _, n := range w.running() {
-		if p := n.find(n.self().primary); p != nil && p.fail && !p.slots.IsEmpty() {
+		if p := n.find(n.self().primary); p != nil && p.fail && p.slots != nil {
 			ids = append(ids, p.id)
 		}
 	}
@@ -253,7 +277,7 @@ func (w *World) candidates(primary cluster.NodeID) []*node {
 	var candidates []*node
 	for _, n := range w.running() {
 		p := n.find(primary)
-		if n.self().primary != primary || p == nil || !p.fail || p.slots.IsEmpty() {
+		if n.self().primary != primary || p == nil || !p.fail || p.slots == nil {
 			continue
 		}
 		votes := 0
@@ -280,7 +304,7 @@ func (n *node) wouldVote(candidate *node, primary *entry) bool {
 		return false
 	}
 	return !slices.ContainsFunc(n.table, func(e *entry) bool {
-		return e.epoch > primary.epoch && !e.slots.Intersect(primary.slots).IsEmpty()
+		return e.epoch > primary.epoch && !set(e.slots).Intersect(set(primary.slots)).IsEmpty()
 	})
 }
 
@@ -291,7 +315,7 @@ func (w *World) promote(n *node, shard cluster.NodeID) {
 	n.current++
 	primary, self := n.find(shard), n.self()
 	self.role, self.primary, self.epoch = cluster.Primary, "", n.current
-	self.slots, primary.slots = primary.slots, cluster.SlotSet{}
+	self.slots, primary.slots = primary.slots, nil
 	n.copying = 0
 }
 

@@ -85,9 +85,9 @@ func ClusterIn(s Settings, primaries, replicas int) *World {
 			if i < cluster.SlotCount%primaries {
 				size++
 			}
-			self.slots = slots.Take(size)
-			slots = slots.Minus(self.slots)
-			p.node.data = self.slots
+			p.node.data = slots.Take(size)
+			slots = slots.Minus(p.node.data)
+			self.slots = share(p.node.data)
 			self.epoch = uint64(i + 1)
 		} else {
 			round, k := i/primaries-1, i%primaries
@@ -148,9 +148,10 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 	entries := slices.Clone(n.table)
 	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(string(a.id), string(b.id)) })
 	if last != nil && len(n.open) == 0 && last.CurrentEpoch == n.current && last.LinkUp == (n.copying == 0) && last.Keys == n.keys &&
-		slices.EqualFunc(entries, last.Table, func(e *entry, line cluster.Node) bool { return e.like(&line, n) }) {
+		n.shows(entries) {
 		return last
 	}
+	n.shown = make([]slotSet, len(entries))
 	n.info = &cluster.NodeInfo{
 		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: n.keys, Version: "redis 7.0.15",
 		Table: make(cluster.Table, len(entries)),
@@ -158,7 +159,8 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 	for i, e := range entries {
 		line := &n.info.Table[i]
 		line.ID, line.Role, line.PrimaryID, line.ConfigEpoch, line.Addr = e.id, e.role, e.primary, e.epoch, e.addr()
-		line.Connected, line.Awaited, line.Flags, line.Slots = e.missed == 0, e.missed > 0, e.flags(n), e.slots
+		line.Connected, line.Awaited, line.Flags, line.Slots = e.missed == 0, e.missed > 0, e.flags(n), set(e.slots)
+		n.shown[i] = e.slots
 		if e == n.self() {
 			line.Open = slices.Clone(n.open)
 		}
@@ -166,10 +168,19 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 	return n.info
 }
 
-// like says that the entry would be this line.
-func (e *entry) like(line *cluster.Node, of *node) bool {
-	return line.ID == e.id && line.Role == e.role && line.PrimaryID == e.primary && line.ConfigEpoch == e.epoch &&
-		line.Addr == e.addr() && line.Connected == (e.missed == 0) && line.Flags == e.flags(of) && line.Slots == e.slots
+// shows says that the node's info has just these entries.
+func (n *node) shows(entries []*entry) bool {
+	if len(entries) != len(n.info.Table) {
+		return false
+	}
+	for i, e := range entries {
+		line := &n.info.Table[i]
+		if line.ID != e.id || line.Role != e.role || line.PrimaryID != e.primary || line.ConfigEpoch != e.epoch ||
+			line.Addr != e.addr() || line.Connected != (e.missed == 0) || line.Flags != e.flags(n) || n.shown[i] != e.slots {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *entry) addr() cluster.Addr { return cluster.Addr{IP: e.ip, Port: port, BusPort: busPort} }
@@ -185,7 +196,7 @@ func (e *entry) flags(of *node) cluster.Flags {
 func (w *World) Owned() cluster.SlotSet {
 	var owned cluster.SlotSet
 	for _, n := range w.running() {
-		owned = owned.Union(n.self().slots)
+		owned = owned.Union(set(n.self().slots))
 	}
 	return owned
 }

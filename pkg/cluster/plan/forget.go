@@ -44,7 +44,7 @@ func forgetGoneNodes(w Wanted, v cluster.View) (Decision, bool) {
 // followed says that a node that was seen is a replica of this one.
 func followed(v cluster.View, id cluster.NodeID) bool {
 	return slices.ContainsFunc(v.Members, func(m cluster.Member) bool {
-		return m.Info != nil && m.Info.Self().PrimaryID == id
+		return m.Info != nil && m.Follows() == id
 	})
 }
 
@@ -67,8 +67,10 @@ func nodeNames(ids []cluster.NodeID) string {
 // waitForFailover waits for replicas of a primary that is not there to elect one of them.
 // Invariant: while a copy can be promoted nothing else is done about a shard.
 func waitForFailover(_ Wanted, v cluster.View) (Decision, bool) {
-	var shards []string
-	for _, s := range v.Shards() {
+	var waits []string
+	shards := v.Shards()
+	for i := range shards {
+		s := &shards[i]
 		if s.Primary.Info != nil || len(s.Replicas) == 0 || !failed(v, s.ID) {
 			continue
 		}
@@ -76,12 +78,12 @@ func waitForFailover(_ Wanted, v cluster.View) (Decision, bool) {
 		for _, r := range s.Replicas {
 			heirs = append(heirs, r.Pod.Name)
 		}
-		shards = append(shards, fmt.Sprintf("%s to take over slots %s from node %s", list(heirs), s.Slots, s.ID.Short()))
+		waits = append(waits, fmt.Sprintf("%s to take over slots %s from node %s", list(heirs), s.Slots, s.ID.Short()))
 	}
-	if len(shards) == 0 {
+	if len(waits) == 0 {
 		return Decision{}, false
 	}
-	return wait(WaitingForFailover, "waiting for "+list(shards)+", which failed", requeueForming), true
+	return wait(WaitingForFailover, "waiting for "+list(waits)+", which failed", requeueForming), true
 }
 
 // failed says that a table has the node as failed, or that it is in no pod.

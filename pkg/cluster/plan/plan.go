@@ -70,7 +70,7 @@ func wait(reason, message string, requeue time.Duration) Decision {
 // them are as many as there are. Slots that nobody owns leave room for more.
 func standing(w Wanted, v cluster.View) Wanted {
 	owners := len(v.Owners())
-	if v.Uncovered().IsEmpty() {
+	if v.Covered() {
 		w.Primaries = owners
 	} else {
 		w.Primaries = max(owners, w.Primaries)
@@ -79,4 +79,4 @@ func standing(w Wanted, v cluster.View) Wanted {
 }
 
 // formed says that all slots have had an owner: from here on they are not given, only kept.
-func formed(w Wanted, v cluster.View) bool { return w.Bootstrapped || v.Uncovered().IsEmpty() }
+func formed(w Wanted, v cluster.View) bool { return w.Bootstrapped || v.Covered() }

@@ -93,7 +93,7 @@ func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 	ordinals := lowestFree(v, wanted-len(staying(v)))
 	message := "creating %s: %s wanted"
 	if len(ordinals) == 0 {
-		ordinals = lastHopes(v)
+		ordinals = lastHopes(w, v)
 		message = "creating %s, whose volumes may have slots that nobody has: %s wanted"
 	}
 	if len(ordinals) == 0 {
@@ -124,8 +124,8 @@ func lowestFree(v cluster.View, missing int) []int {
 }
 
 // lastHopes is the volumes without a pod, when slots are lost but for what may be on them.
-func lastHopes(v cluster.View) []int {
-	if lostSlots(v).IsEmpty() {
+func lastHopes(w Wanted, v cluster.View) []int {
+	if lostSlots(w, v).IsEmpty() {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(v.Volumes), func(ordinal int) bool {
@@ -163,17 +163,16 @@ func surplusRank(w Wanted, shards []cluster.Shard, m cluster.Member) int {
 	if !m.Live() {
 		return 0
 	}
-	self := m.Info.Self()
-	if self.Role == cluster.Primary {
-		if !self.Slots.IsEmpty() || m.Info.Keys > 0 {
+	if m.Role() == cluster.Primary {
+		if m.OwnsSlots() || m.Info.Keys > 0 {
 			return 0
 		}
 		return 3
 	}
 	for _, s := range shards {
-		others := slices.DeleteFunc(s.Synced(), func(r cluster.Member) bool { return r.ID() == self.ID })
+		others := slices.DeleteFunc(s.Synced(), func(r cluster.Member) bool { return r.ID() == m.ID() })
 		switch {
-		case s.ID != self.PrimaryID:
+		case s.ID != m.Follows():
 			continue
 		case len(others) < w.Replicas:
 			return 0
@@ -189,10 +188,14 @@ func near(a, b string) bool { return a != "" && a == b }
 
 // whole says that every slot is owned by a live node, and that each has as many replicas in sync as are wanted.
 func whole(w Wanted, v cluster.View) bool {
-	if !v.Unserved().IsEmpty() || !v.Contested().IsEmpty() {
+	if !v.Served() || !v.Contested().IsEmpty() {
 		return false
 	}
-	return !slices.ContainsFunc(v.Shards(), func(s cluster.Shard) bool {
-		return !s.Primary.Live() || len(s.Synced()) < w.Replicas
-	})
+	shards := v.Shards()
+	for i := range shards {
+		if !shards[i].Primary.Live() || len(shards[i].Synced()) < w.Replicas {
+			return false
+		}
+	}
+	return true
 }

@@ -48,7 +48,9 @@ func attachReplicas(w Wanted, v cluster.View) (Decision, bool) {
 func vacant(w Wanted, v cluster.View) ([]cluster.Vacancy, int) {
 	var vacancies []cluster.Vacancy
 	places := -max(0, standing(w, v).Pods()-len(v.Members))
-	for _, s := range v.Shards() {
+	shards := v.Shards()
+	for i := range shards {
+		s := &shards[i]
 		if lacks := w.Replicas - len(s.Replicas); lacks > 0 && s.Primary.Live() {
 			vacancies = append(vacancies, cluster.Vacancy{Primary: s.Primary, Replicas: s.Replicas, Lacks: lacks})
 			places += lacks
@@ -66,8 +68,7 @@ func vacant(w Wanted, v cluster.View) ([]cluster.Vacancy, int) {
 func idle(v cluster.View) []cluster.Member {
 	var idle []cluster.Member
 	for _, m := range liveMembers(v) {
-		self := m.Info.Self()
-		empty := self.Role == cluster.Primary && m.Info.Keys == 0 && !v.Claimed(self.ID)
+		empty := m.Role() == cluster.Primary && m.Info.Keys == 0 && !v.Claimed(m.ID())
 		if empty || orphaned(v, m) {
 			idle = append(idle, m)
 		}
@@ -77,8 +78,7 @@ func idle(v cluster.View) []cluster.Member {
 
 // orphaned says that the node follows a primary that has no slots in any table: what it copies is nothing.
 func orphaned(v cluster.View, m cluster.Member) bool {
-	self := m.Info.Self()
-	return self.Role == cluster.Replica && !v.Claimed(self.PrimaryID)
+	return m.Role() == cluster.Replica && !v.Claimed(m.Follows())
 }
 
 // rehome finds primaries for replicas that no vacancy takes: copies that one shard has too many of go to one that
@@ -108,8 +108,12 @@ func rehome(w Wanted, v cluster.View, vacancies []cluster.Vacancy) []cluster.Att
 
 // knows says that the node lists the other as a primary that it can follow.
 func knows(m, primary cluster.Member) bool {
-	n, ok := m.Info.Table.Find(primary.ID())
-	return ok && n.Role == cluster.Primary && !n.Flags.NoAddr && !n.Flags.Fail && !n.Flags.Handshake
+	i := m.Info.Table.Index(primary.ID())
+	if i < 0 {
+		return false
+	}
+	flags := m.Info.Table[i].Flags
+	return m.Info.Table[i].Role == cluster.Primary && !flags.NoAddr && !flags.Fail && !flags.Handshake
 }
 
 // reportStrayKeys says which nodes could be replicas but for the keys they hold.
@@ -117,7 +121,7 @@ func knows(m, primary cluster.Member) bool {
 func reportStrayKeys(_ Wanted, v cluster.View) (Decision, bool) {
 	var stray []string
 	for _, m := range liveMembers(v) {
-		if m.Info.Self().Role == cluster.Primary && m.Info.Keys > 0 && !v.Claimed(m.ID()) {
+		if m.Role() == cluster.Primary && m.Info.Keys > 0 && !v.Claimed(m.ID()) {
 			stray = append(stray, fmt.Sprintf("%s owns no slots but holds %s", m.Pod.Name, count(int(m.Info.Keys), "key", "keys")))
 		}
 	}

@@ -56,7 +56,7 @@ func bootPrimaries(w Wanted, v cluster.View) ([]cluster.Member, int) {
 		}
 	}
 	for _, m := range v.Members {
-		if m.Live() && m.Info.Self().Role == cluster.Primary && m.Info.Self().Slots.IsEmpty() && m.Info.Keys == 0 {
+		if m.Live() && m.Role() == cluster.Primary && !m.OwnsSlots() && m.Info.Keys == 0 {
 			free = append(free, m)
 		}
 	}
@@ -114,10 +114,7 @@ func granted(grants []Grant) int {
 // reportLostSlots says which slots nobody has any more, once no pod is left that could bring them back.
 // Invariant: slots that had an owner are never given away silently.
 func reportLostSlots(w Wanted, v cluster.View) (Decision, bool) {
-	lost := lostSlots(v)
-	if w.Bootstrapped && complete(v) {
-		lost = lost.Union(v.Uncovered())
-	}
+	lost := lostSlots(w, v)
 	if lost.IsEmpty() {
 		return Decision{}, false
 	}
@@ -125,14 +122,20 @@ func reportLostSlots(w Wanted, v cluster.View) (Decision, bool) {
 		" another node would give up their data", lost), requeueWaiting), true
 }
 
-// lostSlots is the slots whose owner is in no pod, does not answer anybody, and has no replica.
-func lostSlots(v cluster.View) cluster.SlotSet {
+// lostSlots is the slots that once had an owner and have none, or one that is in no pod, does not answer anybody, and
+// has no replica.
+func lostSlots(w Wanted, v cluster.View) cluster.SlotSet {
 	var lost cluster.SlotSet
 	if !complete(v) {
 		return lost
 	}
+	if w.Bootstrapped {
+		lost = v.Uncovered()
+	}
 	ghosts := v.Ghosts()
-	for _, s := range v.Shards() {
+	shards := v.Shards()
+	for i := range shards {
+		s := &shards[i]
 		alive := slices.ContainsFunc(ghosts, func(g cluster.Ghost) bool { return g.ID == s.ID && g.Answers })
 		if s.Primary.Info == nil && len(s.Replicas) == 0 && !alive {
 			lost = lost.Union(s.Slots)

@@ -32,6 +32,9 @@ engines_ready() {
   done
 }
 
+# engines_complete: all of the table are there.
+engines_complete() { [ "$(engines_ready | wc -l)" = "$(engine_table | wc -l)" ]; }
+
 # engine_failed_lately NAME: a suite that was out of reach is not asked again at each lab-up.
 engine_failed_lately() {
   [ "${ENGINES_RETRY:-0}" != 1 ] &&

@@ -26,7 +26,14 @@ build_images() {
     make_seed >"$CACHE/logs/seed.log" 2>&1 ||
       { tail -5 "$CACHE/logs/seed.log" >&2; die "importing the images failed (log: $CACHE/logs/seed.log)"; }
   fi
+  prune "${ARCHIVES[@]}" "$SEED" "$BIN"
   flock -u 8
+}
+
+# prune KEEP...: marks these as used, and removes from the cache what nobody has used for two weeks.
+prune() {
+  touch "$@"
+  find "$CACHE"/{bin,images,seed} -mindepth 1 -maxdepth 1 -mtime +14 -exec rm -rf --one-file-system {} +
 }
 
 # image_key FILE...: changes with the files, with the image maker and with the recipe.

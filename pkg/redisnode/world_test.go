@@ -160,16 +160,25 @@ func (w *world) create(i int) *testPod {
 // place makes pod number i on a volume, with an address of its own.
 func (w *world) place(i int, dataDir string) *testPod {
 	w.t.Helper()
+	p := w.placeAgent(i, dataDir)
+	p.startRedis()
+	return p
+}
+
+// placeAgent makes a pod whose container of redis has not started yet.
+func (w *world) placeAgent(i int, dataDir string) *testPod {
+	w.t.Helper()
 	runDir, err := os.MkdirTemp("", "rn") // t.TempDir is too long for a unix socket
 	must(w.t, err)
 	w.t.Cleanup(func() { _ = os.RemoveAll(runDir) })
 	ip := nextIP()
 	p := &testPod{w: w, name: fmt.Sprintf("demo-%d", i), uid: "uid-" + ip, ip: ip, dataDir: dataDir, runDir: runDir}
+	p.redisDone, p.stopRedis = make(chan struct{}), func() {}
+	close(p.redisDone)
 	w.mu.Lock()
 	w.pods = append(w.pods, p)
 	w.mu.Unlock()
 	p.startAgent()
-	p.startRedis()
 	return p
 }
 
@@ -482,3 +491,6 @@ func (c *lineConn) do(args ...string) (string, error) {
 }
 
 func (c *lineConn) close() { _ = c.conn.Close() }
+
+// realNow is the clock of certificates.
+func realNow() time.Time { return clock.RealClock{}.Now() }

@@ -6,6 +6,9 @@ type View struct {
 	Members []Member
 	// Hosts are the Kubernetes nodes that pods can run on, sorted by name; empty when they are not known.
 	Hosts []Host
+	// Former are nodes that were in pods of this cluster and are in none that was seen, sorted. They are ours: what
+	// others tell of them is no stranger, and once every pod is seen to be another node, they are gone.
+	Former []NodeID
 	// Volumes are the ordinals whose volume exists, with or without a pod, sorted; none when volumes go with their
 	// pods. A node that is in no pod may come back from one.
 	Volumes []int

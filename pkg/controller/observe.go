@@ -55,7 +55,27 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 			m.Unseen = c.whyUnseen(ctx, a, m.Pod, seen.Err)
 		}
 	}
+	view.Former = formerNodes(rc.Status, view)
 	return view, nil
+}
+
+// formerNodes are the nodes that the status knows in pods of this cluster, now or before, and that no pod was
+// seen to have.
+func formerNodes(status redisv1.RedisClusterStatus, v cluster.View) []cluster.NodeID {
+	var former []cluster.NodeID
+	add := func(id string) {
+		if _, seen := v.Member(cluster.NodeID(id)); id != "" && !seen {
+			former = append(former, cluster.NodeID(id))
+		}
+	}
+	for _, n := range status.Nodes {
+		add(n.ID)
+	}
+	for _, id := range status.FormerNodes {
+		add(id)
+	}
+	slices.Sort(former)
+	return slices.Compact(former)
 }
 
 // podsOf are the pods that this very RedisCluster owns, by ordinal.

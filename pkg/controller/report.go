@@ -69,6 +69,12 @@ func describe(s *redisv1.RedisClusterStatus, v cluster.View) {
 		s.Nodes = append(s.Nodes, nodeStatus(m))
 	}
 	s.PodsSummary = fmt.Sprintf("%d/%d", s.PodsReady, s.PodsWanted)
+	s.FormerNodes = nil
+	for _, g := range v.Ghosts() {
+		if slices.Contains(v.Former, g.ID) {
+			s.FormerNodes = append(s.FormerNodes, string(g.ID))
+		}
+	}
 }
 
 // placementOf grades the spread over hosts and, when the spec wants that, zones.

@@ -9,15 +9,17 @@ import (
 
 // forgetGoneNodes removes nodes that are in no pod any more from the tables of all others at once: who is left
 // out would tell the others of them again.
-// Invariant: it needs two witnesses, Kubernetes (every pod was seen to be somebody else) and the nodes (all of
-// them have given it up); and a node that owns slots, or that a node still follows, is never forgotten.
+// Invariant: it needs two witnesses, Kubernetes (every pod was seen to be somebody else) and either the nodes (all of
+// them have given it up) or the status (it was in a pod of this cluster, so that it went with it); and a node that
+// owns slots, or that a node still follows, is never forgotten.
 func forgetGoneNodes(w Wanted, v cluster.View) (Decision, bool) {
 	if !complete(v) || slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Info.Loading }) {
 		return Decision{}, false
 	}
 	var gone []cluster.NodeID
 	for _, g := range v.Ghosts() {
-		if g.GivenUp && !followed(v, g.ID) && (g.Slots.IsEmpty() || unused(w, v)) {
+		_, former := slices.BinarySearch(v.Former, g.ID)
+		if (g.GivenUp || former) && !followed(v, g.ID) && (g.Slots.IsEmpty() || unused(w, v)) {
 			gone = append(gone, g.ID)
 		}
 	}

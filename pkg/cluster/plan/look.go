@@ -18,7 +18,7 @@ func refuseTwins(_ Wanted, v cluster.View) (Decision, bool) {
 		}
 		for _, other := range v.Members[:i] {
 			if other.Info != nil && other.ID() == m.ID() {
-				return wait(TwinNodes, fmt.Sprintf("%s and %s are the same node %s: one of them has the other's volume or a copy of it",
+				return wait(TwinNodes, fmt.Sprintf("%s and %s are the same node %s: one has the other's volume, or a copy",
 					other.Pod.Name, m.Pod.Name, m.ID().Short()), requeueWaiting), true
 			}
 		}
@@ -27,7 +27,8 @@ func refuseTwins(_ Wanted, v cluster.View) (Decision, bool) {
 }
 
 // refuseStrangers stops when a live node is known that is in no pod of this cluster. A node that is known at the
-// address of one of our pods is that pod's: of its former life, or not seen this time.
+// address of one of our pods is that pod's: of its former life, or not seen this time. One that the status has
+// seen in a pod of ours has died with it, and others have yet to notice.
 // Invariant: no node of another cluster is ever met, replicated or forgotten.
 func refuseStrangers(_ Wanted, v cluster.View) (Decision, bool) {
 	for _, m := range v.Members {
@@ -38,7 +39,8 @@ func refuseStrangers(_ Wanted, v cluster.View) (Decision, bool) {
 	var strangers, pods []string
 	for _, g := range v.Ghosts() {
 		ours := slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Pod.IP == g.Addr.IP })
-		if g.Answers && !ours {
+		_, former := slices.BinarySearch(v.Former, g.ID)
+		if g.Answers && !ours && !former {
 			strangers = append(strangers, fmt.Sprintf("%s at %s", g.ID.Short(), g.Addr.IP))
 			pods = append(pods, g.KnownBy...)
 		}

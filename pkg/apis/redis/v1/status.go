@@ -74,6 +74,12 @@ type RedisClusterStatus struct {
 	// +listType=map
 	// +listMapKey=podName
 	Nodes []NodeStatus `json:"nodes,omitempty"`
+
+	// FormerNodes are the IDs of nodes whose pods are gone, as long as other nodes still list them. By this the
+	// operator tells its own dead from strangers.
+	// +optional
+	// +listType=set
+	FormerNodes []string `json:"formerNodes,omitempty"`
 }
 
 // NodesPlacement says whether masters and replicas are spread as they should be.

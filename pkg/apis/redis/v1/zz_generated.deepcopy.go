@@ -259,6 +259,11 @@ func (in *RedisClusterStatus) DeepCopyInto(out *RedisClusterStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.FormerNodes != nil {
+		in, out := &in.FormerNodes, &out.FormerNodes
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	return
 }
 

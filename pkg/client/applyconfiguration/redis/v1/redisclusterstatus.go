@@ -48,6 +48,9 @@ type RedisClusterStatusApplyConfiguration struct {
 	Selector *string `json:"selector,omitempty"`
 	// Nodes are the nodes of the cluster, by pod name.
 	Nodes []NodeStatusApplyConfiguration `json:"nodes,omitempty"`
+	// FormerNodes are the IDs of nodes whose pods are gone, as long as other nodes still list them. By this the
+	// operator tells its own dead from strangers.
+	FormerNodes []string `json:"formerNodes,omitempty"`
 }
 
 // RedisClusterStatusApplyConfiguration constructs a declarative configuration of the RedisClusterStatus type for use with
@@ -190,6 +193,16 @@ func (b *RedisClusterStatusApplyConfiguration) WithNodes(values ...*NodeStatusAp
 			panic("nil value passed to WithNodes")
 		}
 		b.Nodes = append(b.Nodes, *values[i])
+	}
+	return b
+}
+
+// WithFormerNodes adds the given value to the FormerNodes field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the FormerNodes field.
+func (b *RedisClusterStatusApplyConfiguration) WithFormerNodes(values ...string) *RedisClusterStatusApplyConfiguration {
+	for i := range values {
+		b.FormerNodes = append(b.FormerNodes, values[i])
 	}
 	return b
 }

@@ -52,8 +52,8 @@ type RedisClusterList struct {
 // RedisClusterSpec is the wanted state of a RedisCluster.
 //
 // +kubebuilder:validation:XValidation:rule="self.numberOfMaster * (1 + self.replicationFactor) <= 1000",message="spec.numberOfMaster * (1 + spec.replicationFactor) must be at most 1000: the Redis Cluster bus is made for that many nodes"
-// +kubebuilder:validation:XValidation:rule="(has(self.serviceName) ? self.serviceName : ”) == (has(oldSelf.serviceName) ? oldSelf.serviceName : ”)",message="spec.serviceName cannot be changed: running nodes find each other by it"
-// +kubebuilder:validation:XValidation:rule="(has(self.auth.secretName) ? self.auth.secretName : ”) == (has(oldSelf.auth.secretName) ? oldSelf.auth.secretName : ”)",message="spec.auth.secretName cannot be changed yet: rotation comes with a later release"
+// +kubebuilder:validation:XValidation:rule=`(has(self.serviceName) ? self.serviceName : "") == (has(oldSelf.serviceName) ? oldSelf.serviceName : "")`,message="spec.serviceName cannot be changed: running nodes find each other by it"
+// +kubebuilder:validation:XValidation:rule=`(has(self.auth.secretName) ? self.auth.secretName : "") == (has(oldSelf.auth.secretName) ? oldSelf.auth.secretName : "")`,message="spec.auth.secretName cannot be changed yet: rotation comes with a later release"
 type RedisClusterSpec struct {
 	// NumberOfMaster is the number of masters, which share the 16384 slots. Redis needs three to
 	// agree on a failover. This is the field that `kubectl scale` changes.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/golang/glog"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
@@ -91,6 +93,10 @@ func (c *Controller) processNext(ctx context.Context) bool {
 	start := c.Clock.Now()
 	requeue, err := c.syncSafely(ctx, key)
 	c.Metrics.synced(c.Clock.Since(start), err)
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		c.queue.Forget(key) // The RedisCluster is about to go too; its events bring the key back if not.
+		return true
+	}
 	if err != nil && !outdated(err) {
 		glog.Errorf("%s: %v", key, err)
 		c.queue.AddRateLimited(key)

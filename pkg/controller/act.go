@@ -137,7 +137,7 @@ func (t target) prove(ctx context.Context, pod string) error {
 	if err != nil {
 		return err
 	}
-	status, err := t.access.agents.Status(ctx, m.Pod.IP)
+	status, err := askAgent(ctx, t.access, m.Pod.IP)
 	if err != nil {
 		return fmt.Errorf("prove that %s is at %s: %w", pod, m.Pod.IP, err)
 	}

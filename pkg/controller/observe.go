@@ -3,10 +3,13 @@ package controller
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"strconv"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,13 +51,15 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 		}
 		view.Members = append(view.Members, m)
 	}
+	var explaining sync.WaitGroup
 	for i, seen := range c.Redis.ObserveAll(ctx, endpoints) {
 		m := &view.Members[asked[i]]
 		m.Info, m.Unseen = seen.Info, ""
 		if seen.Err != nil {
-			m.Unseen = c.whyUnseen(ctx, a, m.Pod, seen.Err)
+			explaining.Go(func() { m.Unseen = c.whyUnseen(ctx, a, m.Pod, seen.Err) })
 		}
 	}
+	explaining.Wait()
 	view.Former = formerNodes(rc.Status, view)
 	return view, nil
 }
@@ -119,13 +124,26 @@ func podOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Pod {
 	}
 }
 
-// whyUnseen explains a node that does not answer. The node's agent knows more than a refused connection.
+// whyUnseen explains a node that does not answer. Where the pod's address answers and only redis does not, the
+// agent knows more than a refused connection.
 func (c *Controller) whyUnseen(ctx context.Context, a access, pod cluster.Pod, err error) string {
-	status, agentErr := a.agents.Status(ctx, pod.IP)
+	if !errors.Is(err, redis.ErrRefused) {
+		return err.Error()
+	}
+	status, agentErr := askAgent(ctx, a, pod.IP)
 	if agentErr == nil && status.PodUID == pod.UID && status.Phase != agent.PhaseRunning && status.Waiting != "" {
 		return fmt.Sprintf("waits at its gate: %s", status.Waiting)
 	}
 	return err.Error()
+}
+
+// agentTimeout bounds one question to an agent: a pod that has just gone leaves an address that answers nothing.
+const agentTimeout = 2 * time.Second
+
+func askAgent(ctx context.Context, a access, ip string) (agent.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, agentTimeout)
+	defer cancel()
+	return a.agents.Status(ctx, ip)
 }
 
 // endpoint is where the operator reaches the redis of a pod.

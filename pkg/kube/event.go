@@ -39,8 +39,9 @@ func (e *Events) Step(rc *redisv1.RedisCluster, reason, message string) {
 	e.recorder.Event(rc, corev1.EventTypeNormal, reason, message)
 }
 
-// Conditions records what changed between the status that rc has and the one that was written. Progressing is told only
-// when it ends: while it is true its reason is that of the steps, which are told one by one.
+// Conditions records what changed between the status that rc has and the one that was written. Ready is told when it
+// becomes true and when it is true no more, Degraded also when its reason changes. Progressing is told only when it
+// ends: while it is true its reason is that of the steps, which are told one by one.
 func (e *Events) Conditions(rc *redisv1.RedisCluster, status redisv1.RedisClusterStatus) {
 	for _, now := range status.Conditions {
 		was := meta.FindStatusCondition(rc.Status.Conditions, now.Type)
@@ -51,12 +52,18 @@ func (e *Events) Conditions(rc *redisv1.RedisCluster, status redisv1.RedisCluste
 	}
 }
 
-// silent are the changes that say nothing new: what a new cluster is not yet, and progress that goes on.
+// silent are the changes that say nothing new: what a new cluster is not yet, progress that goes on, and another reason
+// why a cluster is still not ready, of which a creation has several in a second.
 func silent(was *metav1.Condition, now metav1.Condition) bool {
-	if now.Type == redisv1.ConditionProgressing {
-		return was == nil || now.Status == metav1.ConditionTrue || was.Status == now.Status
+	switch {
+	case was == nil:
+		return now.Type == redisv1.ConditionProgressing || now.Status != metav1.ConditionTrue
+	case now.Type == redisv1.ConditionProgressing:
+		return now.Status == metav1.ConditionTrue || was.Status == now.Status
+	case now.Type == redisv1.ConditionReady:
+		return (was.Status == metav1.ConditionTrue) == (now.Status == metav1.ConditionTrue)
 	}
-	return was == nil && now.Status != metav1.ConditionTrue
+	return false
 }
 
 // eventType is Warning for what needs attention.

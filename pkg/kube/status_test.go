@@ -110,6 +110,24 @@ func TestEventsOfConditions(t *testing.T) {
 			conditions{condition(ready, no, "PodsNotReady")},
 			"Warning PodsNotReady because",
 		},
+		"a cluster that is not ready yet, for another reason": {
+			conditions{condition(ready, no, "SlotsUncovered")}, conditions{condition(ready, no, "ReplicasMissing")}, "",
+		},
+		"a cluster that could not be looked at, and is not ready": {
+			conditions{condition(ready, metav1.ConditionUnknown, "ReconcileError")},
+			conditions{condition(ready, no, "SlotsUncovered")},
+			"",
+		},
+		"a ready cluster that cannot be looked at": {
+			conditions{condition(ready, yes, "Healthy")},
+			conditions{condition(ready, metav1.ConditionUnknown, "ReconcileError")},
+			"Warning ReconcileError because",
+		},
+		"other trouble": {
+			conditions{condition(degraded, yes, "PodFailing")},
+			conditions{condition(degraded, yes, "NameConflict")},
+			"Warning NameConflict because",
+		},
 		"progress is told by its steps": {
 			conditions{condition(progressing, yes, "CreatingPods")}, conditions{condition(progressing, yes, "MeetingNodes")}, "",
 		},

@@ -28,16 +28,25 @@ type target struct {
 	access access
 }
 
-// act carries out one step. It is the only place where a decision becomes an effect. A decision is a
-// proposal about a view that is past by now: what could hurt is checked again where it is done.
+// act carries out one step, and tells it once it is taken: one that fails is tried again and again, and the
+// condition Degraded tells of it.
 func (c *Controller) act(ctx context.Context, t target, d plan.Decision) error {
 	c.Metrics.decided(d.Reason)
 	if _, idle := d.Step.(plan.Wait); idle {
 		glog.V(2).Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
-	} else {
-		glog.Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
-		c.Events.Step(t.rc, d.Reason, d.Message)
+		return nil
 	}
+	glog.Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
+	if err := c.carryOut(ctx, t, d); err != nil {
+		return err
+	}
+	c.Events.Step(t.rc, d.Reason, d.Message)
+	return nil
+}
+
+// carryOut is the only place where a decision becomes an effect. A decision is a proposal about a view that is past
+// by now: what could hurt is checked again where it is done.
+func (c *Controller) carryOut(ctx context.Context, t target, d plan.Decision) error {
 	switch s := d.Step.(type) {
 	case plan.Wait:
 		return nil

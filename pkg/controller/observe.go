@@ -61,7 +61,34 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 	}
 	explaining.Wait()
 	view.Former = formerNodes(rc.Status, view)
-	return view, nil
+	view.Volumes, err = c.volumesOf(rc)
+	return view, err
+}
+
+// volumesOf are the ordinals that this very RedisCluster has a volume for, sorted: a node that is in no pod may come
+// back from one.
+func (c *Controller) volumesOf(rc *redisv1.RedisCluster) ([]int, error) {
+	if rc.Spec.Storage.Type != redisv1.StoragePersistent {
+		return nil, nil
+	}
+	stores, err := c.stores(rc.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	selector := labels.SelectorFromSet(labels.Set{redisv1.LabelClusterUID: string(rc.UID)})
+	claims, err := stores.Claims.PersistentVolumeClaims(rc.Namespace).List(selector)
+	if err != nil {
+		return nil, fmt.Errorf("list volume claims: %w", err)
+	}
+	var ordinals []int
+	for _, claim := range claims {
+		n, err := strconv.Atoi(claim.Labels[redisv1.LabelOrdinal])
+		if err == nil && claim.Name == rc.ClaimName(n) && claim.DeletionTimestamp == nil {
+			ordinals = append(ordinals, n)
+		}
+	}
+	slices.Sort(ordinals)
+	return ordinals, nil
 }
 
 // formerNodes are the nodes that the status knows in pods of this cluster, now or before, and that no pod was

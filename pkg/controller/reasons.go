@@ -2,6 +2,7 @@ package controller
 
 import (
 	"errors"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -12,8 +13,23 @@ import (
 
 // outdated says whether an error only means that something moved between the look and the write: a step was
 // refused by a check at the moment of harm, or gossip has not arrived yet. It is no fault, but a reason to look again.
+// Of several errors all must mean that: a refusal by one node makes a fault of another no better.
 func outdated(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // one layer at a time
+	case nil:
+		return false
+	case interface{ Unwrap() []error }:
+		all := e.Unwrap()
+		return slices.ContainsFunc(all, isMark) || !slices.ContainsFunc(all, func(e error) bool { return !outdated(e) })
+	case interface{ Unwrap() error }:
+		return outdated(e.Unwrap())
+	}
 	return errors.Is(err, kube.ErrStale) || errors.Is(err, redis.ErrUnknownNode)
+}
+
+// isMark is true for the bare sentinels, which mark the error that they are wrapped together with.
+func isMark(err error) bool {
+	return err == kube.ErrStale || err == redis.ErrUnknownNode //nolint:errorlint // the sentinel itself
 }
 
 // reasonOf is the condition reason that an error stands for.

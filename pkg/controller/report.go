@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -112,15 +113,19 @@ func nodeStatus(m cluster.Member) redisv1.NodeStatus {
 
 func readyCondition(rc *redisv1.RedisCluster, s redisv1.RedisClusterStatus, o outcome) metav1.Condition {
 	c := metav1.Condition{Type: redisv1.ConditionReady, Status: metav1.ConditionFalse}
+	before := meta.FindStatusCondition(rc.Status.Conditions, redisv1.ConditionReady)
 	unseen := unseenPods(o.view)
 	switch {
+	case !o.observed && before != nil && outdated(o.err):
+		return *before // something moved while it was looked at: what was true is still all that is known
 	case !o.observed:
 		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, redisv1.ReasonReconcileError, o.err.Error()
+	case len(unseen) > 0 && o.view.Uncovered().IsEmpty():
+		// The others know who owns what: it is not the slots that are missing.
+		c.Reason, c.Message = redisv1.ReasonNodesUnreachable, strings.Join(unseen, "; ")
 	case s.SlotsAssigned < cluster.SlotCount:
 		c.Reason = redisv1.ReasonSlotsUncovered
 		c.Message = fmt.Sprintf("%d of %d slots have an owner", s.SlotsAssigned, cluster.SlotCount)
-	case len(unseen) > 0:
-		c.Reason, c.Message = redisv1.ReasonNodesUnreachable, strings.Join(unseen, "; ")
 	case s.MinReplicationFactor < *rc.Spec.ReplicationFactor:
 		c.Reason = redisv1.ReasonReplicasMissing
 		c.Message = fmt.Sprintf("a master has %d synced replicas of %d", s.MinReplicationFactor, *rc.Spec.ReplicationFactor)
@@ -190,13 +195,15 @@ func unseenPods(v cluster.View) []string {
 	return out
 }
 
-// trim keeps a message within what a condition may hold (32768 bytes by the API; this is for a person).
+// trim keeps a message within what a person reads (a condition may hold 32768 bytes). What is not text is replaced
+// as the API server would: a status that comes back different from how it was sent would be written for ever.
 func trim(message string) string {
-	const limit = 1024
+	const limit, more = 1024, "…"
+	message = strings.ToValidUTF8(message, string(utf8.RuneError))
 	if len(message) <= limit {
 		return message
 	}
-	return strings.ToValidUTF8(message[:limit], "") + "…"
+	return strings.ToValidUTF8(message[:limit-len(more)], "") + more
 }
 
 func count(n int) int32 { return int32(n) } //nolint:gosec // counts of slots and pods: below 16385

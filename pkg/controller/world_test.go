@@ -451,10 +451,11 @@ func (n *redisNodes) ObserveAll(_ context.Context, eps []redis.Endpoint) []redis
 			seen[i].Err = err
 			continue
 		}
+		seen[i].Info = new(*m.Info)
+		seen[i].Info.Table = slices.Clone(m.Info.Table) // the world keeps its own
 		for j := range m.Info.Table {
-			m.Info.Table[j].Addr.IP = p.outer(m.Info.Table[j].Addr.IP)
+			seen[i].Info.Table[j].Addr.IP = p.outer(m.Info.Table[j].Addr.IP)
 		}
-		seen[i].Info = m.Info
 	}
 	return seen
 }

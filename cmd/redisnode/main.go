@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	goflag "flag"
 	"fmt"
 	"os"
@@ -45,7 +46,7 @@ func newCommand(release func()) *cobra.Command {
 		fmt.Fprintln(os.Stderr, "redisnode:", err)
 	}
 	root.PersistentFlags().AddGoFlagSet(goflag.CommandLine)
-	root.AddCommand(newInstall(), newRun(), newStart(release), newStop(), newVersion())
+	root.AddCommand(newInstall(), newRun(), newStart(release), newStop(), newInfo(), newVersion())
 	return root
 }
 
@@ -120,6 +121,24 @@ func newStop() *cobra.Command {
 		Args:  cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprintln(cmd.OutOrStdout(), redisnode.Stop(cmd.Context(), runDir))
+		},
+	}
+	cmd.Flags().StringVar(&runDir, "run-dir", redisnode.DefaultRunDir, "the directory of the sockets")
+	return cmd
+}
+
+func newInfo() *cobra.Command {
+	var runDir string
+	cmd := &cobra.Command{
+		Use:   "info",
+		Short: "Print memory, keys and role of the node as JSON",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			info, err := redisnode.AskInfo(cmd.Context(), runDir)
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(info)
 		},
 	}
 	cmd.Flags().StringVar(&runDir, "run-dir", redisnode.DefaultRunDir, "the directory of the sockets")

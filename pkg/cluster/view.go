@@ -121,6 +121,7 @@ type NodeInfo struct {
 	// Keys is the number of keys in database 0.
 	Keys      int64
 	UsedBytes int64
+	Clients   int64  // connections, replicas' not counted
 	MaxBytes  int64  // maxmemory; 0: no limit
 	Version   string // "redis 7.0.15", "valkey 9.1.2"
 }

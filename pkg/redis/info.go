@@ -135,6 +135,7 @@ func nodeInfo(nodes string, clusterInfo, server info) (*cluster.NodeInfo, error)
 		ReplOffset:   server.offset(),
 		Keys:         server.keys("db0"),
 		UsedBytes:    server.number("used_memory"),
+		Clients:      server.number("connected_clients"),
 		MaxBytes:     server.number("maxmemory"),
 		Version:      server.version(),
 	}, nil

@@ -14,6 +14,7 @@ import (
 const (
 	pathStart = "/v1/start"
 	pathStop  = "/v1/stop"
+	pathInfo  = "/v1/info"
 )
 
 // leave is the answer to a start: it may start now.
@@ -44,6 +45,9 @@ func newGateServer(ctx context.Context, a *Agent) *http.Server {
 	mux.HandleFunc("POST "+pathStop, func(w http.ResponseWriter, r *http.Request) {
 		// Who asked may be killed while it waits: the hand-over goes on.
 		answer(w, http.StatusOK, stopped{Result: a.handOver(context.WithoutCancel(r.Context()))})
+	})
+	mux.HandleFunc("POST "+pathInfo, func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusOK, a.nodeInfo(r.Context()))
 	})
 	return &http.Server{
 		Handler:           mux,

@@ -60,16 +60,24 @@ func describe(s *agent.Status, info *cluster.NodeInfo) {
 	s.SlotsOwned = self.Slots.Len()
 	s.ReplOffset = info.ReplOffset
 	s.HasData = info.Keys > 0
-	switch self.Role {
-	case cluster.Primary:
-		s.Role = rolePrimary
-	case cluster.Replica:
-		s.Role = roleReplica
+	s.Role = roleName(self.Role)
+	if self.Role == cluster.Replica {
 		s.PrimaryID = string(self.PrimaryID)
 		s.LinkUp = info.LinkUp
-	case cluster.RoleUnknown:
 	}
 	describeTable(s, info.Table)
+}
+
+// roleName is the word for a role; "" for none.
+func roleName(role cluster.Role) string {
+	switch role {
+	case cluster.Primary:
+		return rolePrimary
+	case cluster.Replica:
+		return roleReplica
+	case cluster.RoleUnknown:
+	}
+	return ""
 }
 
 func describeTable(s *agent.Status, table cluster.Table) {

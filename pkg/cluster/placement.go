@@ -30,15 +30,15 @@ const dearestNumber = 7
 
 // ChoosePrimaries chooses from the free members those that become primaries beside the standing ones, until
 // there are as many as wanted, each with so many replicas. The choice leaves a placement of the replicas that
-// is as good as any choice could; then it spreads the primaries over zones, then over hosts; then it takes the lowest ordinals.
-// It is sorted by ordinal, and the same when some of the chosen already stand.
+// is as good as any choice could; then it spreads the primaries over zones, then over hosts; then it takes the
+// lowest ordinals. It is sorted by ordinal, and the same when some of the chosen already stand.
 func ChoosePrimaries(standing, free []Member, primaries, replicas int) []Member {
 	all := slices.Concat(standing, free)
 	c := chooser{replicas: replicas}
 	most := max(primaries*replicas, len(all)-primaries) // of replicas that are wanted, and that there are
 	for _, m := range all {
-		c.hosts.add(m.Pod.Host, most)
-		c.zones.add(m.Pod.Zone, most)
+		c.hosts = c.hosts.with(m.Pod.Host, most)
+		c.zones = c.zones.with(m.Pod.Zone, most)
 	}
 	for _, m := range all {
 		c.hosts.find(m.Pod.Host).room--
@@ -85,10 +85,11 @@ type site struct {
 
 type sites []site
 
-func (s *sites) add(name string, room int) {
-	if s.find(name) == nil {
-		*s = append(*s, site{name: name, room: room})
+func (s sites) with(name string, room int) sites {
+	if s.find(name) != nil {
+		return s
 	}
+	return append(s, site{name: name, room: room})
 }
 
 func (s sites) find(name string) *site {

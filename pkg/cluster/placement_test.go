@@ -160,8 +160,11 @@ func fault(v cluster.View) []int {
 			}
 		}
 	}
-	return []int{hosts, zones, crowding(v, func(p cluster.Pod) string { return p.Zone }),
-		crowding(v, func(p cluster.Pod) string { return p.Host })}
+	return []int{
+		hosts, zones,
+		crowding(v, func(p cluster.Pod) string { return p.Zone }),
+		crowding(v, func(p cluster.Pod) string { return p.Host }),
+	}
 }
 
 // crowding is the sum of the squares of the numbers of primaries at each place.

@@ -184,7 +184,7 @@ func (s SlotSet) All() iter.Seq[Slot] {
 	return func(yield func(Slot) bool) {
 		for i, w := range s.words {
 			for ; w != 0; w &= w - 1 {
-				if !yield(Slot(i*wordBits + bits.TrailingZeros64(w))) {
+				if !yield(slotAt(i, bits.TrailingZeros64(w))) {
 					return
 				}
 			}
@@ -199,7 +199,7 @@ func (s SlotSet) Ranges() []SlotRange {
 		for at := 0; w>>at != 0; {
 			at += bits.TrailingZeros64(w >> at)
 			run := bits.TrailingZeros64(^(w >> at))
-			first, last := Slot(i*wordBits+at), Slot(i*wordBits+at+run-1)
+			first, last := slotAt(i, at), slotAt(i, at+run-1)
 			if n := len(ranges); n > 0 && ranges[n-1].Last+1 == first {
 				ranges[n-1].Last = last
 			} else {
@@ -224,8 +224,13 @@ func (s SlotSet) String() string {
 func (s SlotSet) first() Slot {
 	for i, w := range s.words {
 		if w != 0 {
-			return Slot(i*wordBits + bits.TrailingZeros64(w))
+			return slotAt(i, bits.TrailingZeros64(w))
 		}
 	}
 	return SlotCount
+}
+
+// slotAt is the slot of a bit.
+func slotAt(word, bit int) Slot {
+	return Slot(word*wordBits + bit) //nolint:gosec // a word and a bit of the set make less than SlotCount
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
+const noRoom = "Unschedulable: 0/3 nodes are available: insufficient memory"
+
 // Tick lets time pass: pods start and stop, nodes talk, vote and copy.
 func (w *World) Tick() {
 	w.now++
@@ -15,7 +17,7 @@ func (w *World) Tick() {
 		case p.State == cluster.PodTerminating && w.now >= p.goneAt:
 			w.stop(p)
 			w.pods = slices.DeleteFunc(w.pods, func(other *pod) bool { return other == p })
-		case p.State == cluster.PodPending && w.now >= p.startAt && !p.stuck:
+		case p.State == cluster.PodPending && w.now >= p.startAt && !p.stuck && !w.full():
 			w.start(p)
 		case p.State == cluster.PodRunning && p.node == nil && w.now >= p.startAt:
 			p.node = w.load(p)
@@ -48,6 +50,23 @@ func (w *World) create(ordinal int) {
 		startAt: w.now + 1 + w.rng.IntN(w.settings.StartTime),
 	})
 	slices.SortFunc(w.pods, func(a, b *pod) int { return a.Ordinal - b.Ordinal })
+}
+
+// full says that no more pods can be scheduled. Those that wait say why.
+func (w *World) full() bool {
+	scheduled := 0
+	for _, p := range w.pods {
+		if p.State != cluster.PodPending {
+			scheduled++
+		}
+	}
+	full := w.room > 0 && scheduled >= w.room
+	for _, p := range w.pods {
+		if full && p.State == cluster.PodPending {
+			p.Trouble = noRoom
+		}
+	}
+	return full
 }
 
 // start runs a pod's process for the first time, at a new address.
@@ -148,9 +167,15 @@ func (w *World) Stuck(name string, stuck bool) *World {
 	if p.State == cluster.PodPending {
 		p.stuck, p.Trouble = stuck, ""
 		if stuck {
-			p.Trouble = "Unschedulable: 0/3 nodes are available: insufficient memory"
+			p.Trouble = noRoom
 		}
 	}
+	return w
+}
+
+// Room limits how many pods can be scheduled; 0 lifts the limit.
+func (w *World) Room(pods int) *World {
+	w.room = pods
 	return w
 }
 

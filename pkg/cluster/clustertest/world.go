@@ -42,6 +42,7 @@ type World struct {
 	rng      *rand.Rand
 	now      int
 	born     int // pods ever made
+	room     int // for so many pods; 0: for all
 	pods     []*pod
 	disks    map[int]*node // what the volume of an ordinal holds, when nothing runs on it
 	strays   []*node       // nodes that are in no pod of ours
@@ -63,7 +64,8 @@ func New(s Settings) *World {
 		s.Hosts = []cluster.Host{{Name: "node1", Zone: "a"}, {Name: "node2", Zone: "b"}, {Name: "node3", Zone: "c"}}
 	}
 	s.StartTime = max(1, s.StartTime)
-	return &World{settings: s, rng: rand.New(rand.NewPCG(s.Seed, 1)), disks: map[int]*node{}}
+	rng := rand.New(rand.NewPCG(s.Seed, 1)) //nolint:gosec // a history that can be repeated
+	return &World{settings: s, rng: rng, disks: map[int]*node{}}
 }
 
 // Cluster is a world with a converged cluster: the first pods are the primaries, in the order of their slots.
@@ -73,6 +75,7 @@ func Cluster(primaries, replicas int) *World { return ClusterIn(Settings{}, prim
 func ClusterIn(s Settings, primaries, replicas int) *World {
 	w := New(s)
 	n := primaries * (1 + replicas)
+	var epoch uint64
 	for ordinal := range n {
 		w.create(ordinal)
 		w.start(w.pods[ordinal])
@@ -88,14 +91,15 @@ func ClusterIn(s Settings, primaries, replicas int) *World {
 			p.node.data = slots.Take(size)
 			slots = slots.Minus(p.node.data)
 			self.slots = share(p.node.data)
-			self.epoch = uint64(i + 1)
+			epoch++
+			self.epoch = epoch
 		} else {
 			round, k := i/primaries-1, i%primaries
 			primary := w.pods[((k-1-round)%primaries+primaries)%primaries].node
 			self.role, self.primary, self.epoch = cluster.Replica, primary.id, primary.self().epoch
 			p.node.data = primary.data
 		}
-		p.node.current = uint64(primaries)
+		p.node.current = epoch
 	}
 	for _, p := range w.pods {
 		for _, other := range w.pods {

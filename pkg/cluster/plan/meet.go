@@ -66,7 +66,7 @@ func strangersTo(live []cluster.Member, i int) []string {
 	var peers []string
 	for distance := 1; distance < len(live); distance++ {
 		peer := live[(i+distance)%len(live)]
-		at, found := slices.BinarySearchFunc(listed, peer.ID(), func(e entry, id cluster.NodeID) int { return cmp.Compare(e.id, id) })
+		at, found := slices.BinarySearchFunc(listed, peer.ID(), entry.compare)
 		if peer.Pod.IP == "" || slices.Contains(greeted, peer.Pod.IP) || found && listed[at].ip == peer.Pod.IP {
 			continue
 		}
@@ -87,3 +87,5 @@ type entry struct {
 	id cluster.NodeID
 	ip string
 }
+
+func (e entry) compare(id cluster.NodeID) int { return cmp.Compare(e.id, id) }

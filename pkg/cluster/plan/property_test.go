@@ -326,6 +326,11 @@ func (r *run) stays() {
 	}
 }
 
+var faults = []string{
+	"kill", "kill and wipe", "restart", "evict", "stop", "stuck", "outdate", "hide", "show",
+	"all", "replicas", "primaries", "stranger", "leave", "meet",
+}
+
 // trouble is one fault.
 func (r *run) trouble() {
 	pods := r.world.Pods()
@@ -334,8 +339,7 @@ func (r *run) trouble() {
 	}
 	name := rapid.SampledFrom(pods).Draw(r.t, "pod")
 	ordinal := slices.Index(pods, name)
-	fault := rapid.SampledFrom([]string{"kill", "kill and wipe", "restart", "evict", "stop", "stuck", "outdate", "hide", "show",
-		"all", "replicas", "primaries", "stranger", "leave", "meet"}).Draw(r.t, "fault")
+	fault := rapid.SampledFrom(faults).Draw(r.t, "fault")
 	r.note("   %s %s", fault, name)
 	switch fault {
 	case "kill":

@@ -46,15 +46,10 @@ func attachReplicas(w Wanted, v cluster.View) (Decision, bool) {
 // vacant is the live primaries that lack replicas, and how many places may be filled: nodes that were not seen,
 // or are not there yet, may have some of them.
 func vacant(w Wanted, v cluster.View) ([]cluster.Vacancy, int) {
-	var vacancies []cluster.Vacancy
+	vacancies := short(w, v)
 	places := -max(0, standing(w, v).Pods()-len(v.Members))
-	shards := v.Shards()
-	for i := range shards {
-		s := &shards[i]
-		if lacks := w.Replicas - len(s.Replicas); lacks > 0 && s.Primary.Live() {
-			vacancies = append(vacancies, cluster.Vacancy{Primary: s.Primary, Replicas: s.Replicas, Lacks: lacks})
-			places += lacks
-		}
+	for i := range vacancies {
+		places += vacancies[i].Lacks
 	}
 	for _, m := range v.Members {
 		if !m.Seen() {
@@ -62,6 +57,19 @@ func vacant(w Wanted, v cluster.View) ([]cluster.Vacancy, int) {
 		}
 	}
 	return vacancies, max(0, places)
+}
+
+// short is the live primaries that lack replicas.
+func short(w Wanted, v cluster.View) []cluster.Vacancy {
+	var vacancies []cluster.Vacancy
+	shards := v.Shards()
+	for i := range shards {
+		s := &shards[i]
+		if lacks := w.Replicas - len(s.Replicas); lacks > 0 && s.Primary.Live() {
+			vacancies = append(vacancies, cluster.Vacancy{Primary: s.Primary, Replicas: s.Replicas, Lacks: lacks})
+		}
+	}
+	return vacancies
 }
 
 // idle is the live nodes without a shard: primaries without slots and keys, and replicas of nobody.
@@ -103,7 +111,8 @@ func rehome(w Wanted, v cluster.View, vacancies []cluster.Vacancy) []cluster.Att
 			loose = append(loose, m)
 		}
 	}
-	return cluster.Attach([]cluster.Vacancy{{Primary: fewest.Primary, Replicas: fewest.Replicas, Lacks: len(loose)}}, loose)
+	some := cluster.Vacancy{Primary: fewest.Primary, Replicas: fewest.Replicas, Lacks: len(loose)}
+	return cluster.Attach([]cluster.Vacancy{some}, loose)
 }
 
 // knows says that the node lists the other as a primary that it can follow.
@@ -122,7 +131,8 @@ func reportStrayKeys(_ Wanted, v cluster.View) (Decision, bool) {
 	var stray []string
 	for _, m := range liveMembers(v) {
 		if m.Role() == cluster.Primary && m.Info.Keys > 0 && !v.Claimed(m.ID()) {
-			stray = append(stray, fmt.Sprintf("%s owns no slots but holds %s", m.Pod.Name, count(int(m.Info.Keys), "key", "keys")))
+			keys := count(int(m.Info.Keys), "key", "keys")
+			stray = append(stray, fmt.Sprintf("%s owns no slots but holds %s", m.Pod.Name, keys))
 		}
 	}
 	if len(stray) == 0 {

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
@@ -13,29 +14,60 @@ const smallCopy = 64 << 20
 
 // waitForState waits until links are up, all agree, and Redis finds the cluster in order.
 // Invariant: Converged is only said when it is true in the eyes of every node.
-func waitForState(_ Wanted, v cluster.View) (Decision, bool) {
-	var unsynced, unsettled, unready []string
+func waitForState(w Wanted, v cluster.View) (Decision, bool) {
+	var unsynced, unready []string
+	var unsettled findings
 	owners, ghosts := v.Owners(), v.Ghosts()
 	for _, m := range v.Members {
 		switch why := unsettledBy(m, v.Members, owners, ghosts); {
 		case !m.Info.LinkUp:
 			unsynced = append(unsynced, m.Pod.Name)
 		case why != "":
-			unsettled = append(unsettled, m.Pod.Name+" "+why)
+			unsettled = unsettled.add(m.Pod.Name, why)
 		case !m.Pod.Ready:
 			unready = append(unready, m.Pod.Name)
 		}
+	}
+	for _, vacancy := range short(w, v) {
+		unsettled = unsettled.add(vacancy.Primary.Pod.Name, "it lacks "+count(vacancy.Lacks, "replica", "replicas"))
 	}
 	switch {
 	case len(unsynced) > 0:
 		return wait(WaitingForSync, fmt.Sprintf("%s %s the data of %s primary", list(unsynced),
 			verb(len(unsynced), "copies", "copy"), verb(len(unsynced), "its", "their")), syncPace(v)), true
 	case len(unsettled) > 0:
-		return wait(WaitingForClusterState, list(unsettled), requeueForming), true
+		return wait(WaitingForClusterState, unsettled.String(), requeueForming), true
 	case len(unready) > 0:
 		return wait(WaitingForPods, list(unready)+" "+verb(len(unready), "is", "are")+" not ready", requeueForming), true
 	}
 	return Decision{}, false
+}
+
+// findings are pods by what is found at them.
+type findings []finding
+
+type finding struct {
+	why  string
+	pods []string
+}
+
+func (f findings) add(pod, why string) findings {
+	for i := range f {
+		if f[i].why == why {
+			f[i].pods = append(f[i].pods, pod)
+			return f
+		}
+	}
+	return append(f, finding{why: why, pods: []string{pod}})
+}
+
+// String is "demo-0 and demo-3: cluster_state is not ok".
+func (f findings) String() string {
+	var words []string
+	for _, found := range f {
+		words = append(words, list(found.pods)+": "+found.why)
+	}
+	return strings.Join(words[:min(len(words), mostNamed)], "; ")
 }
 
 // syncPace is how often to look at copies that are under way.
@@ -51,21 +83,22 @@ func unsettledBy(m cluster.Member, members []cluster.Member, owners []cluster.Cl
 	table := m.Info.Table
 	for _, other := range members {
 		if table.Index(other.ID()) < 0 {
-			return "does not know " + other.Pod.Name + " yet"
-		}
-	}
-	for _, c := range owners {
-		if i := table.Index(c.Node); i >= 0 && table[i].Slots != c.Slots {
-			return "does not agree yet on what node " + c.Node.Short() + " owns"
+			return other.Pod.Name + " is not known yet"
 		}
 	}
 	for _, g := range ghosts {
 		if slices.Contains(g.KnownBy, m.Pod.Name) {
-			return "has not given up node " + g.ID.Short() + " yet, which is in no pod"
+			return "node " + g.ID.Short() + " is in no pod, and not given up yet"
+		}
+	}
+	for i := range table {
+		owner := slices.IndexFunc(owners, func(c cluster.Claim) bool { return c.Node == table[i].ID })
+		if owner < 0 && !table[i].Slots.IsEmpty() || owner >= 0 && table[i].Slots != owners[owner].Slots {
+			return "it is not agreed yet what node " + table[i].ID.Short() + " owns"
 		}
 	}
 	if !m.Info.StateOK {
-		return "finds the cluster not in order"
+		return "cluster_state is not ok"
 	}
 	return ""
 }

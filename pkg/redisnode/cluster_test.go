@@ -17,7 +17,7 @@ import (
 
 const (
 	common = "cluster-require-full-coverage no\ncluster-allow-replica-migration no\nrepl-diskless-sync-delay 0\n"
-	onDisk = common + "appendonly yes\nappendfsync everysec\nsave \"\"\n"
+	onDisk = common + "appendonly yes\nappendfsync always\nsave \"\"\n"
 	// inMemory keeps nothing: who restarts is empty.
 	inMemory = common + "appendonly no\nsave \"\"\n"
 )

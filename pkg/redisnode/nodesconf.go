@@ -33,12 +33,15 @@ func parseNodesConf(text string) (cluster.Table, error) {
 // repairNodes puts today's addresses into the text of nodes.conf: own for the node itself, and for each
 // peer the one at which its agent has proven who it is. A peer that nobody answers for gets none, so that
 // redis does not gossip to an address that may be somebody else's by now: it will be heard of when it pings.
-// All else stays as it is.
+//
+// A replica also gets the shard ID of its primary: a server that was stopped before the two had agreed has
+// written a file that Valkey 8.1.1 calls corrupt (valkey issue 2171). All else stays as it is.
 func repairNodes(text, own string, peers map[cluster.NodeID]string) string {
 	var b strings.Builder
+	shards := shardIDs(text)
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
-		if len(fields) < 3 || fields[0] == "vars" {
+		if len(fields) < 4 || fields[0] == "vars" {
 			b.WriteString(line)
 			continue
 		}
@@ -47,7 +50,7 @@ func repairNodes(text, own string, peers map[cluster.NodeID]string) string {
 		if slices.Contains(flags, "myself") {
 			ip = own
 		}
-		fields[1] = withAddress(fields[1], ip)
+		fields[1] = withShard(withAddress(fields[1], ip), shards[fields[3]])
 		fields[2] = strings.Join(withReach(flags, ip != ""), ",")
 		b.WriteString(strings.Join(fields, " "))
 		b.WriteByte('\n')
@@ -82,4 +85,37 @@ func withReach(flags []string, reached bool) []string {
 		return []string{"noflags"}
 	}
 	return kept
+}
+
+const shardKey = "shard-id="
+
+// shardIDs are the shard IDs of nodes by their IDs.
+func shardIDs(text string) map[string]string {
+	ids := map[string]string{}
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 {
+			continue
+		}
+		for part := range strings.SplitSeq(fields[1], ",") {
+			if shard, ok := strings.CutPrefix(part, shardKey); ok {
+				ids[fields[0]] = shard
+			}
+		}
+	}
+	return ids
+}
+
+// withShard replaces the shard ID in an address field that has one. "" leaves it.
+func withShard(field, shard string) string {
+	if shard == "" {
+		return field
+	}
+	parts := strings.Split(field, ",")
+	for i, part := range parts {
+		if strings.HasPrefix(part, shardKey) {
+			parts[i] = shardKey + shard
+		}
+	}
+	return strings.Join(parts, ",")
 }

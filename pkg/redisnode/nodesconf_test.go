@@ -165,3 +165,28 @@ func TestSetAside_KeepsAll(t *testing.T) {
 		t.Errorf("the first was overwritten: %s", got)
 	}
 }
+
+// Without the repair Valkey 8.1.1 ends with "corrupted cluster config file", whichever of the two lines is first.
+func TestRepairNodes_ShardOfReplica(t *testing.T) {
+	t.Parallel()
+	const (
+		primary = idA + " :0@0,,tls-port=0,shard-id=" + idA + " master,noaddr - 0 1 1 connected 0-5\n"
+		vars    = "vars currentEpoch 6 lastVoteEpoch 0\n"
+	)
+	replica := func(shard string) string {
+		return idB + " 10.9.9.1:6379@16379,h,tls-port=0,shard-id=" + shard + " myself,slave " + idA + " 0 0 1 connected\n"
+	}
+	for text, wanted := range map[string]string{
+		primary + replica(idC) + vars: primary + replica(idA) + vars,
+		replica(idC) + primary + vars: replica(idA) + primary + vars,
+		replica(idA) + primary + vars: replica(idA) + primary + vars,
+	} {
+		if got := repairNodes(text, "10.9.9.1", nil); got != wanted {
+			t.Errorf("got\n%s\nwanted\n%s", got, wanted)
+		}
+	}
+	unknown := replica(idC) + vars // whose primary has no line
+	if got := repairNodes(unknown, "10.9.9.1", nil); got != unknown {
+		t.Errorf("got\n%s", got)
+	}
+}

@@ -118,7 +118,7 @@ func (w *world) close() {
 		<-p.redisDone
 		if w.t.Failed() || os.Getenv("REDISNODE_TEST_LOG") != "" {
 			p.mu.Lock()
-			w.t.Logf("redis of %s:\n%s", p.name, tail(p.log.String(), 30))
+			w.t.Logf("redis of %s:\n%s", p.name, tail(p.log.String(), 200))
 			p.mu.Unlock()
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/golang/glog"
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -17,9 +16,6 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/objects"
 	"github.com/redisoperator/redis-operator/pkg/redis"
 )
-
-// atOnce bounds the pods or nodes that one step works on at the same time.
-const atOnce = 32
 
 // target is what a step acts on: the cluster, what was seen of it, and how its nodes are reached.
 type target struct {
@@ -182,19 +178,4 @@ func (t target) endpoint(pod string) (redis.Endpoint, error) {
 		return redis.Endpoint{}, err
 	}
 	return endpoint(m.Pod.IP, t.access), nil
-}
-
-// each does one thing to all items, some at the same time, and returns every error.
-func each[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
-	errs := make([]error, len(items))
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	for i, item := range items {
-		group.Go(func() error {
-			errs[i] = do(ctx, item)
-			return nil
-		})
-	}
-	_ = group.Wait() // every error is in errs
-	return errors.Join(errs...)
 }

@@ -126,6 +126,8 @@ func readyCondition(rc *redisv1.RedisCluster, s redisv1.RedisClusterStatus, o ou
 	case s.SlotsAssigned < cluster.SlotCount:
 		c.Reason = redisv1.ReasonSlotsUncovered
 		c.Message = fmt.Sprintf("%d of %d slots have an owner", s.SlotsAssigned, cluster.SlotCount)
+	case len(downAt(o.view)) > 0:
+		c.Reason, c.Message = redisv1.ReasonClusterDown, "cluster_state is not ok at "+strings.Join(downAt(o.view), ", ")
 	case s.MinReplicationFactor < *rc.Spec.ReplicationFactor:
 		c.Reason = redisv1.ReasonReplicasMissing
 		c.Message = fmt.Sprintf("a master has %d synced replicas of %d", s.MinReplicationFactor, *rc.Spec.ReplicationFactor)
@@ -190,6 +192,17 @@ func unseenPods(v cluster.View) []string {
 	for _, m := range v.Members {
 		if m.Pod.State == cluster.PodRunning && !m.Seen() {
 			out = append(out, m.Pod.Name+": "+m.Unseen)
+		}
+	}
+	return out
+}
+
+// downAt names the pods whose node finds the cluster not in order, in the view's order.
+func downAt(v cluster.View) []string {
+	var out []string
+	for _, m := range v.Members {
+		if m.Seen() && !m.Info.StateOK {
+			out = append(out, m.Pod.Name)
 		}
 	}
 	return out

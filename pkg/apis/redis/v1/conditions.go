@@ -17,6 +17,8 @@ const (
 	ReasonHealthy = "Healthy"
 	// ReasonSlotsUncovered says that some slots have no owner.
 	ReasonSlotsUncovered = "SlotsUncovered"
+	// ReasonClusterDown says that a node finds the cluster not in order (cluster_state), and refuses clients.
+	ReasonClusterDown = "ClusterDown"
 	// ReasonReplicasMissing says that a master has fewer synced replicas than wanted.
 	ReasonReplicasMissing = "ReplicasMissing"
 	// ReasonPodsNotReady says that a wanted pod is missing or not ready.

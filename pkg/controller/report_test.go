@@ -123,6 +123,17 @@ func TestStatusOf(t *testing.T) {
 				notDegraded,
 			},
 		},
+		"a node that finds the cluster not in order": {
+			o: outcome{
+				view: changedMember(whole(), "demo-4", func(m *cluster.Member) { m.Info.StateOK = false }), observed: true,
+				decision: waits(plan.WaitingForClusterState),
+			},
+			want: []string{
+				"Ready=False ClusterDown: cluster_state is not ok at demo-4",
+				"Progressing=True WaitingForClusterState: because",
+				notDegraded,
+			},
+		},
 		"a pod that is not ready": {
 			o: outcome{
 				view: changedMember(whole(), "demo-4", func(m *cluster.Member) { m.Pod.Ready = false }), observed: true,

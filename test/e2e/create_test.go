@@ -24,6 +24,8 @@ var engines = []struct{ name, repository, tag string }{
 
 // TestEngines brings up 3+3 of every engine with volumes, then deletes all pods at once: the cluster must
 // come back by itself, with the same nodes and every key (FAULTS 25).
+//
+//nolint:tparallel // beside each other, but not beside the tests that count what an idle operator does
 func TestEngines(t *testing.T) {
 	for _, engine := range engines {
 		t.Run(engine.name, func(t *testing.T) {

@@ -2,7 +2,8 @@ package v1
 
 // The condition types of a RedisCluster.
 const (
-	// ConditionReady is True when every slot is served, every shard has its replicas in sync and every wanted pod is ready.
+	// ConditionReady is True when every slot is served, every node finds the cluster in order, every shard has its
+	// replicas in sync and every wanted pod is ready.
 	ConditionReady = "Ready"
 	// ConditionProgressing is True while the operator changes something; its reason and message are those of the decision.
 	ConditionProgressing = "Progressing"

@@ -16,10 +16,10 @@ const (
 	AnnotationTemplateHash = "redisoperator.io/template-hash"
 )
 
-// The container that carries the user's Redis, in spec.podTemplate and in the pod.
+// ContainerRedis is the container that carries the user's Redis, in spec.podTemplate and in the pod.
 const ContainerRedis = "redis"
 
-// DefaultStorageRetention and the defaults below are those of the CRD's schema, for objects that did not pass through it.
+// The defaults of the CRD's schema, for objects that did not pass through it.
 const (
 	DefaultNumberOfMaster    int32 = 3
 	DefaultReplicationFactor int32 = 1

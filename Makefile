@@ -14,6 +14,8 @@ CHARTS   := charts/redis-operator charts/redis-cluster
 # Images as the charts name them; the lab gets them under the tag dev.
 OPERATOR_IMAGE  ?= ghcr.io/redisoperator/operator:dev
 REDISNODE_IMAGE ?= ghcr.io/redisoperator/redisnode:dev
+# The tag that the operator's chart takes when it is given none.
+CHART_VERSION   := $(shell sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/redis-operator/Chart.yaml)
 
 export TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/redis-operator-tools/bin
 GENERATORS   := controller-gen deepcopy-gen client-gen lister-gen informer-gen applyconfiguration-gen
@@ -126,9 +128,11 @@ lab-kubectl: ## kubectl there: make lab-kubectl ARGS="get pods -A"
 	@$(LAB) kubectl $(ARGS)
 
 .PHONY: lab-images
-lab-images: build ## Our two images, built and loaded on its nodes
+lab-images: build ## Our two images, built and loaded on its nodes: as dev, and as the charts name them
 	@$(LAB) image $(OPERATOR_IMAGE) bin/operator
 	@$(LAB) image $(REDISNODE_IMAGE) bin/redisnode
+	@$(LAB) image $(OPERATOR_IMAGE:dev=$(CHART_VERSION)) bin/operator
+	@$(LAB) image $(REDISNODE_IMAGE:dev=$(CHART_VERSION)) bin/redisnode
 
 .PHONY: lab-clean
 lab-clean: lab-down ## Stops it and removes everything that was built for it

@@ -68,16 +68,19 @@ verify: tools-generate ## Generated files are what the sources make
 # Everything but the end-to-end tests, which need a Kubernetes.
 UNIT = $$(go list ./... | grep -v /test/e2e)
 
+# The servers of the lab's cache, first in PATH, so that nothing has to be installed for the tests.
+WITH_REDIS = PATH="$$(hack/servers.sh):$$PATH" CGO_ENABLED=1
+
 .PHONY: unit
-unit: engines helm ## Tests with the race detector; pkg/redis against real servers
-	CGO_ENABLED=1 go test -race -timeout 15m $(UNIT)
+unit: engines helm ## Tests with the race detector; pkg/redis and pkg/redisnode against real servers
+	$(WITH_REDIS) go test -race -timeout 15m $(UNIT)
 
 .PHONY: test-race
 test-race: unit ## The same
 
 .PHONY: integration
 integration: engines ## Only what talks to real Redis and Valkey servers
-	CGO_ENABLED=1 go test -race -count=1 -timeout 15m ./pkg/redis/... ./pkg/redisnode/...
+	$(WITH_REDIS) go test -race -count=1 -timeout 15m ./pkg/redis/... ./pkg/redisnode/...
 
 .PHONY: e2e
 e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName for one)

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -115,13 +116,23 @@ func (c *Controller) processNext(ctx context.Context) bool {
 
 // syncSafely turns a panic over one cluster into an error of that cluster: the others go on.
 func (c *Controller) syncSafely(ctx context.Context, key cache.ObjectName) (requeue time.Duration, err error) {
+	err = safely(func() (failed error) {
+		requeue, failed = c.sync(ctx, key)
+		return failed
+	})
+	return requeue, err
+}
+
+// safely turns a panic into an error. Every goroutine of a sync needs it: a panic in one that nobody catches ends the
+// operator, and with it the care for every other cluster.
+func safely(do func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
+			glog.Errorf("panic: %v\n%s", r, debug.Stack()) // the error that goes up has no room for the stack
 			err = fmt.Errorf("panic: %v", r)
-			glog.ErrorDepth(1, fmt.Sprintf("%s: panic: %v", key, r))
 		}
 	}()
-	return c.sync(ctx, key)
+	return do()
 }
 
 // stores are the caches that cover a namespace.

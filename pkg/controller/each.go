@@ -18,7 +18,7 @@ func each[T any](ctx context.Context, items []T, do func(context.Context, T) err
 	group.SetLimit(atOnce)
 	for i, item := range items {
 		group.Go(func() error {
-			errs[i] = do(ctx, item)
+			errs[i] = safely(func() error { return do(ctx, item) })
 			return nil
 		})
 	}

@@ -56,7 +56,13 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 		m := &view.Members[asked[i]]
 		m.Info, m.Unseen = seen.Info, ""
 		if seen.Err != nil {
-			explaining.Go(func() { m.Unseen = c.whyUnseen(ctx, a, m.Pod, seen.Err) })
+			m.Unseen = seen.Err.Error()
+			explaining.Go(func() {
+				_ = safely(func() error { // what was said before stands
+					m.Unseen = c.whyUnseen(ctx, a, m.Pod, seen.Err)
+					return nil
+				})
+			})
 		}
 	}
 	explaining.Wait()

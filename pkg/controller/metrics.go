@@ -39,7 +39,10 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 
 func (m *Metrics) synced(took time.Duration, err error) {
 	result := "success"
-	if err != nil {
+	switch {
+	case outdated(err):
+		result = "outdated" // no fault: it is looked again
+	case err != nil:
 		result = "error"
 	}
 	m.syncs.WithLabelValues(result).Observe(took.Seconds())

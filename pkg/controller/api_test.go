@@ -321,7 +321,15 @@ func throughJSON(obj runtime.Object) runtime.Object {
 	return out
 }
 
-// The resources of the kinds in the tests.
+func jsonOf(obj runtime.Object) string {
+	text, err := json.Marshal(obj)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// resourceOf is the resource of the kinds in the tests.
 func resourceOf(obj runtime.Object) schema.GroupVersionResource {
 	for _, r := range resources {
 		if fmt.Sprintf("%T", r.kind) == fmt.Sprintf("%T", obj) {

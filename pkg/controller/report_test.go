@@ -37,6 +37,8 @@ func saw(rc *redisv1.RedisCluster, view cluster.View) outcome {
 	return outcome{view: view, observed: true, decision: plan.Next(wanted(rc), view)}
 }
 
+func emptyView() cluster.View { return clustertest.New(clustertest.Settings{}).View() }
+
 // conditionsOf are the conditions as "Ready=True Healthy: message".
 func conditionsOf(s redisv1.RedisClusterStatus) []string {
 	var out []string
@@ -67,7 +69,7 @@ func TestStatusOf(t *testing.T) {
 	}{
 		"a whole cluster is ready": {o: saw(rc, whole()), want: []string{healthy, converged, notDegraded}},
 		"a cluster without pods": {
-			o: saw(rc, clustertest.New(clustertest.Settings{}).View()),
+			o: saw(rc, emptyView()),
 			want: []string{
 				"Ready=False SlotsUncovered: 0 of 16384 slots have an owner",
 				"Progressing=True CreatingPods: creating 6 pods: 6 pods are wanted",
@@ -288,14 +290,14 @@ func TestStatusOf_Bootstrapped(t *testing.T) {
 	t.Parallel()
 	rc := defaulted()
 	status := func(v cluster.View) redisv1.RedisClusterStatus { return statusOf(rc, saw(rc, v), birth) }
-	if status(clustertest.New(clustertest.Settings{}).View()).Bootstrapped {
+	if status(emptyView()).Bootstrapped {
 		t.Error("a cluster without pods is bootstrapped")
 	}
 	if status(clustertest.Cluster(3, 1).Hide("demo-0", true).View()).Bootstrapped {
 		t.Error("a cluster is bootstrapped by hearsay")
 	}
 	rc.Status = status(clustertest.Cluster(3, 1).View())
-	if !rc.Status.Bootstrapped || !status(clustertest.New(clustertest.Settings{}).View()).Bootstrapped {
+	if !rc.Status.Bootstrapped || !status(emptyView()).Bootstrapped {
 		t.Error("Bootstrapped is not kept")
 	}
 	if s := statusOf(rc, outcome{err: errors.New("it broke")}, birth); !s.Bootstrapped || s.PodsReady != 6 || len(s.Nodes) != 6 {

@@ -18,16 +18,16 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	if rc == nil || err != nil {
 		return 0, err
 	}
-	access, err := c.ensure(ctx, rc)
+	a, err := c.ensure(ctx, rc)
 	if err != nil {
 		return 0, errors.Join(err, c.report(ctx, rc, outcome{err: err}))
 	}
-	view, err := c.observe(ctx, rc, access)
+	view, err := c.observe(ctx, rc, a)
 	if err != nil {
 		return 0, errors.Join(err, c.report(ctx, rc, outcome{err: err}))
 	}
 	decision := plan.Next(wanted(rc), view)
-	err = c.act(ctx, target{rc, view, access}, decision)
+	err = c.act(ctx, target{rc, view, a}, decision)
 	return decision.Requeue, errors.Join(err, c.report(ctx, rc, outcome{view, true, decision, err}))
 }
 

@@ -107,6 +107,8 @@ type fixture struct {
 	truth  *caches // always up to date: what kubelets and invariants go by
 	c      *Controller
 
+	registry *prometheus.Registry
+
 	mu     sync.Mutex
 	places []*place
 	what   string // what is tried, for the message of a failed test
@@ -160,6 +162,7 @@ func newFixtureAt(t testing.TB, now clock.WithTicker, clusters ...*redisv1.Redis
 		})
 	}
 	f.start()
+	t.Cleanup(func() { f.c.queue.ShutDown() })
 	return f
 }
 
@@ -173,11 +176,15 @@ func (f *fixture) start() {
 	f.life.mu.Unlock()
 	f.lives++
 	f.caches.fill(f.api)
+	if f.c != nil {
+		f.c.queue.ShutDown()
+	}
 	f.c = New(f.config([]Stores{f.caches.stores()}, f.caches.nodeLister()))
 }
 
 func (f *fixture) config(stores []Stores, nodes corelisters.NodeLister) Config {
-	metrics, err := NewMetrics(prometheus.NewRegistry())
+	f.registry = prometheus.NewRegistry()
+	metrics, err := NewMetrics(f.registry)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -27,7 +27,16 @@ func each[T any](ctx context.Context, items []T, do func(context.Context, T) err
 	if len(failed) == 0 {
 		return nil
 	}
+	// The first is what a person reads: a fault, if there is one beside those that only ask for another look.
+	slices.SortStableFunc(failed, func(a, b error) int { return rank(a) - rank(b) })
 	return failures(failed)
+}
+
+func rank(err error) int {
+	if outdated(err) {
+		return 1
+	}
+	return 0
 }
 
 // failures are the errors of one step. They read as the first and a number: what is wrong with one pod of a

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/redis"
 )
 
 // TestMain keeps what the operator logs, which is much when things go wrong all the time, out of the tests' output.
@@ -124,6 +126,31 @@ func TestOneBadClusterDoesNotStopOthers(t *testing.T) {
 			t.Errorf("after the Service was deleted: %q", writes)
 		}
 	})
+}
+
+func TestEach(t *testing.T) {
+	t.Parallel()
+	refused, broken := fmt.Errorf("replicate: %w", redis.ErrUnknownNode), errors.New("it broke")
+	for name, tc := range map[string]struct {
+		errs []error
+		want string
+		only bool // only outdated
+	}{
+		"nothing fails":                       {[]error{nil, nil}, "", false},
+		"one of two":                          {[]error{nil, broken}, "it broke", false},
+		"what is wrong with all is said once": {[]error{broken, broken, broken}, "it broke (and 2 more like it)", false},
+		"refusals":                            {[]error{refused, nil, refused}, "replicate: unknown node (and 1 more like it)", true},
+		"a fault is said before the refusals beside it": {[]error{refused, nil, broken}, "it broke (and 1 more like it)", false},
+	} {
+		got := each(t.Context(), tc.errs, func(_ context.Context, err error) error { return err })
+		if text := fmt.Sprint(got); tc.want == "" && got != nil || tc.want != "" && text != tc.want || outdated(got) != tc.only {
+			t.Errorf("%s: %v, outdated %v", name, got, outdated(got))
+		}
+	}
+	err := each(t.Context(), []int{0, 1}, func(_ context.Context, n int) error { return []error{nil}[n] })
+	if err == nil || !strings.HasPrefix(err.Error(), "panic: runtime error: index out of range") {
+		t.Errorf("a panic: %v", err)
+	}
 }
 
 // A worker that is stopped finishes the step in hand: it is seconds, and half a step is worse than none.

@@ -13,8 +13,10 @@ func TestNext_View(t *testing.T) {
 	t.Parallel()
 	play(t, map[string]func() scene{
 		"until all nodes are seen nobody gets slots": func() scene {
-			return scene{born(6).Hide("demo-4", true), unformed, nil,
-				wait(plan.WaitingForNodes, forming, "demo-4 does not answer: dial tcp 10.0.0.16:6379: i/o timeout")}
+			return scene{
+				born(6).Hide("demo-4", true), unformed, nil,
+				wait(plan.WaitingForNodes, forming, "demo-4 does not answer: dial tcp 10.0.0.16:6379: i/o timeout"),
+			}
 		},
 		"a pod that cannot be scheduled is named with what is wrong": func() scene {
 			w := clustertest.New(clustertest.Settings{})
@@ -23,8 +25,10 @@ func TestNext_View(t *testing.T) {
 				"demo-3 has not started: Unschedulable: 0/3 nodes are available: insufficient memory")}
 		},
 		"a node that loads its data is waited for": func() scene {
-			return scene{clustertest.Cluster(3, 1), threeByOne, func(v *cluster.View) { info(v, "demo-4").Loading = true },
-				wait(plan.WaitingForNodes, waiting, "demo-4 loads its data")}
+			return scene{
+				clustertest.Cluster(3, 1), threeByOne, func(v *cluster.View) { info(v, "demo-4").Loading = true },
+				wait(plan.WaitingForNodes, waiting, "demo-4 loads its data"),
+			}
 		},
 		"many are named few": func() scene {
 			w := clustertest.New(clustertest.Settings{})
@@ -34,9 +38,11 @@ func TestNext_View(t *testing.T) {
 		},
 		"two pods with one identity stop everything": func() scene {
 			w := clustertest.Cluster(3, 1)
-			return scene{w, threeByOne, func(v *cluster.View) { member(v, "demo-5").Info = member(v, "demo-2").Info },
+			return scene{
+				w, threeByOne, func(v *cluster.View) { member(v, "demo-5").Info = member(v, "demo-2").Info },
 				wait(plan.TwinNodes, waiting, fmt.Sprintf("demo-2 and demo-5 are the same node %s:"+
-					" one has the other's volume, or a copy", w.ID("demo-2").Short()))}
+					" one has the other's volume, or a copy", w.ID("demo-2").Short())),
+			}
 		},
 		"a stranger stops everything": func() scene {
 			w := clustertest.Cluster(3, 1).Stranger("192.168.0.9").Ticks(3)
@@ -55,8 +61,10 @@ func TestNext_View(t *testing.T) {
 				" know %s at 192.168.0.9, in no pod of this cluster: nothing is met or changed while it is alive", id.Short()))}
 		},
 		"a node at the address of a pod that was not seen is that pod's": func() scene {
-			return scene{clustertest.Cluster(3, 1).Hide("demo-5", true), threeByOne, nil,
-				wait(plan.WaitingForNodes, waiting, "demo-5 does not answer: dial tcp 10.0.0.18:6379: i/o timeout")}
+			return scene{
+				clustertest.Cluster(3, 1).Hide("demo-5", true), threeByOne, nil,
+				wait(plan.WaitingForNodes, waiting, "demo-5 does not answer: dial tcp 10.0.0.18:6379: i/o timeout"),
+			}
 		},
 		"a node that was never heard is no stranger": func() scene {
 			w := clustertest.Cluster(3, 1).Stranger("192.168.0.9").Ticks(3)
@@ -142,9 +150,11 @@ func TestNext_Slots(t *testing.T) {
 		"slots that were lost are not given again": func() scene {
 			w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true}, 3, 0)
 			wanted := plan.Wanted{Primaries: 3, Bootstrapped: true, ZoneAware: true}
-			return scene{after(w.Kill("demo-1"), wanted, plan.SlotsUncovered).Ticks(5), wanted, nil,
+			return scene{
+				after(w.Kill("demo-1"), wanted, plan.SlotsUncovered).Ticks(5), wanted, nil,
 				wait(plan.SlotsUncovered, waiting, "slots 5462-10922 have no owner, and no node has a copy of them:"+
-					" giving them to another node would give up their data")}
+					" giving them to another node would give up their data"),
+			}
 		},
 		"slots that nobody even remembers are not given again": func() scene {
 			return scene{born(6).Ticks(1), threeByOne, nil, meetAll(6)}

@@ -155,7 +155,7 @@ func deleteSurplusPods(w Wanted, v cluster.View) (Decision, bool) {
 	return deleteSurplus(v.Members[best], stand.Pods()), true
 }
 
-// surplusRank says how readily a whole cluster can do without the member; 0: not at all.
+// surplusRank says how readily a whole cluster can do without the member, which owns no slots; 0: not at all.
 func surplusRank(w Wanted, shards []cluster.Shard, m cluster.Member) int {
 	if unstarted(m) {
 		return 4
@@ -164,7 +164,7 @@ func surplusRank(w Wanted, shards []cluster.Shard, m cluster.Member) int {
 		return 0
 	}
 	if m.Role() == cluster.Primary {
-		if m.OwnsSlots() || m.Info.Keys > 0 {
+		if m.Info.Keys > 0 {
 			return 0
 		}
 		return 3

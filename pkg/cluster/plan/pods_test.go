@@ -31,8 +31,10 @@ func TestNext_Pods(t *testing.T) {
 			}}
 		},
 		"a stopping pod has its ordinal until it is gone": func() scene {
-			return scene{clustertest.Cluster(3, 1).Stop("demo-4"), threeByOne, nil,
-				wait(plan.WaitingForPods, waiting, "demo-4 is stopping")}
+			return scene{
+				clustertest.Cluster(3, 1).Stop("demo-4"), threeByOne, nil,
+				wait(plan.WaitingForPods, waiting, "demo-4 is stopping"),
+			}
 		},
 		"other pods are created while one is stopping": func() scene {
 			return scene{clustertest.Cluster(3, 1).Stop("demo-4").Kill("demo-5"), threeByOne, nil, plan.Decision{
@@ -66,8 +68,10 @@ func TestNext_Pods(t *testing.T) {
 			}}
 		},
 		"a pod that runs is not touched when the spec has changed": func() scene {
-			return scene{clustertest.Cluster(3, 1).Outdate("demo-2"), threeByOne, nil,
-				wait(plan.Converged, idle, "3 primaries with 1 replica each, all in sync")}
+			return scene{
+				clustertest.Cluster(3, 1).Outdate("demo-2"), threeByOne, nil,
+				wait(plan.Converged, idle, "3 primaries with 1 replica each, all in sync"),
+			}
 		},
 		"a pod whose node answers is not taken for one that never started": func() scene {
 			return scene{clustertest.Cluster(3, 1).Outdate("demo-2"), threeByOne, func(v *cluster.View) {
@@ -85,21 +89,33 @@ func TestNext_Pods(t *testing.T) {
 			}}
 		},
 		"more masters are wanted: no pod is created for what cannot be done": func() scene {
-			return scene{clustertest.Cluster(3, 1), plan.Wanted{Primaries: 5, Replicas: 1, Bootstrapped: true, ZoneAware: true}, nil,
+			return scene{
+				clustertest.Cluster(3, 1),
+				plan.Wanted{Primaries: 5, Replicas: 1, Bootstrapped: true, ZoneAware: true},
+				nil,
 				wait(plan.ScalingNotImplemented, idle, "spec.numberOfMaster is 5 but the cluster has 3 masters:"+
-					" moving slots comes with a later release; nothing was changed")}
+					" moving slots comes with a later release; nothing was changed"),
+			}
 		},
 		"fewer masters are wanted: no pod is deleted": func() scene {
-			return scene{clustertest.Cluster(3, 1), plan.Wanted{Primaries: 2, Replicas: 1, Bootstrapped: true, ZoneAware: true}, nil,
+			return scene{
+				clustertest.Cluster(3, 1),
+				plan.Wanted{Primaries: 2, Replicas: 1, Bootstrapped: true, ZoneAware: true},
+				nil,
 				wait(plan.ScalingNotImplemented, idle, "spec.numberOfMaster is 2 but the cluster has 3 masters:"+
-					" moving slots comes with a later release; nothing was changed")}
+					" moving slots comes with a later release; nothing was changed"),
+			}
 		},
 		"more masters are wanted while a pod is missing: only that one is created": func() scene {
-			return scene{clustertest.Cluster(3, 1).Kill("demo-3"), plan.Wanted{Primaries: 5, Replicas: 1, Bootstrapped: true, ZoneAware: true},
-				nil, plan.Decision{
+			return scene{
+				clustertest.Cluster(3, 1).Kill("demo-3"),
+				plan.Wanted{Primaries: 5, Replicas: 1, Bootstrapped: true, ZoneAware: true},
+				nil,
+				plan.Decision{
 					Step: plan.CreatePods{Ordinals: []int{3}}, Reason: plan.CreatingPods,
 					Message: "creating 1 pod: 6 pods are wanted", Requeue: forming,
-				}}
+				},
+			}
 		},
 		"an owner's pod is brought back though there are pods enough": func() scene {
 			wanted := plan.Wanted{Primaries: 3, Bootstrapped: true, ZoneAware: true}
@@ -143,8 +159,10 @@ func TestNext_SurplusPods(t *testing.T) {
 			return scene{w, fewer, nil, goes(w, "demo-4")}
 		},
 		"no pod goes while a primary is away": func() scene {
-			return scene{clustertest.Cluster(3, 1).Restart("demo-0"), fewer, nil,
-				wait(plan.WaitingForNodes, waiting, "demo-0 does not answer: dial tcp 10.0.0.3:6379: connect: connection refused")}
+			return scene{
+				clustertest.Cluster(3, 1).Restart("demo-0"), fewer, nil,
+				wait(plan.WaitingForNodes, waiting, "demo-0 does not answer: dial tcp 10.0.0.3:6379: connect: connection refused"),
+			}
 		},
 		"one pod goes at a time": func() scene {
 			return scene{clustertest.Cluster(3, 1).Stop("demo-5"), fewer, nil, wait(plan.WaitingForPods, waiting, "demo-5 is stopping")}

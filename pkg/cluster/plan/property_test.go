@@ -226,6 +226,11 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 		if unseen || stranger {
 			r.fail("a node is forgotten by an incomplete view")
 		}
+		for _, g := range view.Ghosts() {
+			if !g.Slots.IsEmpty() && r.wanted.Bootstrapped && slices.Contains(s.Bans[0].Nodes, g.ID) {
+				r.fail("node %s is forgotten with slots %s", g.ID, g.Slots)
+			}
+		}
 	case plan.Meet:
 		if stranger {
 			r.fail("nodes meet while a stranger is among them")

@@ -75,6 +75,19 @@ func TestNext_Forget(t *testing.T) {
 			after(w, threeByOne, plan.ForgettingNodes)
 			return scene{w, threeByOne, nil, forgetting(old, "demo-0", "demo-1", "demo-2", "demo-3", "demo-4", "demo-5")}
 		},
+		"a node that is still followed is not forgotten, and its follower finds a new primary first": func() scene {
+			w, old := reborn("demo-4", 4)
+			return scene{w, threeByOne, func(v *cluster.View) {
+				line(v, "demo-3", w.ID("demo-3")).PrimaryID = old
+			}, plan.Decision{
+				Step: plan.Replicate{Links: []plan.Link{
+					{Pod: "demo-3", Node: w.ID("demo-3"), Primary: w.ID("demo-2")},
+					{Pod: "demo-4", Node: w.ID("demo-4"), Primary: w.ID("demo-0")},
+				}},
+				Reason: plan.AttachingReplicas, Requeue: forming,
+				Message: "making replicas: demo-3 of demo-2 and demo-4 of demo-0",
+			}}
+		},
 		"a node is not forgotten while an old table has slots for it": func() scene {
 			w, old := reborn("demo-4", 4)
 			return scene{w, threeByOne, func(v *cluster.View) {
@@ -122,8 +135,10 @@ func TestNext_Replicas(t *testing.T) {
 			_ = w.Apply(plan.CreatePods{Ordinals: []int{6}})
 			w.Ticks(1)
 			_ = w.Apply(plan.Next(threeByOne, w.View()).Step)
-			return scene{w.Ticks(1).Restart("demo-3"), threeByOne, nil,
-				wait(plan.WaitingForNodes, waiting, "demo-3 does not answer: dial tcp 10.0.0.12:6379: connect: connection refused")}
+			return scene{
+				w.Ticks(1).Restart("demo-3"), threeByOne, nil,
+				wait(plan.WaitingForNodes, waiting, "demo-3 does not answer: dial tcp 10.0.0.12:6379: connect: connection refused"),
+			}
 		},
 		"nobody follows a primary that it does not know yet": func() scene {
 			w, _ := reborn("demo-4", 4)
@@ -145,8 +160,10 @@ func TestNext_Replicas(t *testing.T) {
 			w, _ := reborn("demo-4", 4)
 			_ = w.Apply(plan.Next(threeByOne, w.View()).Step)
 			id := w.ID("demo-4")
-			return scene{w, threeByOne, func(v *cluster.View) { line(v, "demo-0", id).Slots = slots(7, 7) },
-				wait(plan.WaitingForClusterState, forming, "demo-0: it is not agreed yet what node "+w.ID("demo-4").Short()+" owns; demo-0: it lacks 1 replica")}
+			return scene{
+				w, threeByOne, func(v *cluster.View) { line(v, "demo-0", id).Slots = slots(7, 7) },
+				wait(plan.WaitingForClusterState, forming, "demo-0: it is not agreed yet what node "+w.ID("demo-4").Short()+" owns; demo-0: it lacks 1 replica"),
+			}
 		},
 		"a replica of a primary without slots follows one with slots": func() scene {
 			w, _ := reborn("demo-4", 4)
@@ -169,8 +186,10 @@ func TestNext_Replicas(t *testing.T) {
 		"a copy too many stays while a node is away": func() scene {
 			w := clustertest.Cluster(3, 1)
 			_ = w.Apply(plan.Replicate{Links: []plan.Link{{Pod: "demo-4", Node: w.ID("demo-4"), Primary: w.ID("demo-1")}}})
-			return scene{w.Ticks(4).Hide("demo-3", true), threeByOne, nil,
-				wait(plan.WaitingForNodes, waiting, "demo-3 does not answer: dial tcp 10.0.0.12:6379: i/o timeout")}
+			return scene{
+				w.Ticks(4).Hide("demo-3", true), threeByOne, nil,
+				wait(plan.WaitingForNodes, waiting, "demo-3 does not answer: dial tcp 10.0.0.12:6379: i/o timeout"),
+			}
 		},
 	})
 }
@@ -179,34 +198,50 @@ func TestNext_State(t *testing.T) {
 	t.Parallel()
 	play(t, map[string]func() scene{
 		"all is well": func() scene {
-			return scene{clustertest.Cluster(3, 2), plan.Wanted{Primaries: 3, Replicas: 2, Bootstrapped: true}, nil,
-				wait(plan.Converged, idle, "3 primaries with 2 replicas each, all in sync")}
+			return scene{
+				clustertest.Cluster(3, 2),
+				plan.Wanted{Primaries: 3, Replicas: 2, Bootstrapped: true},
+				nil,
+				wait(plan.Converged, idle, "3 primaries with 2 replicas each, all in sync"),
+			}
 		},
 		"an open slot is a later release's matter": func() scene {
-			return scene{clustertest.Cluster(3, 1).Open(42), threeByOne, nil,
-				wait(plan.Converged, idle, "3 primaries with 1 replica each, all in sync")}
+			return scene{
+				clustertest.Cluster(3, 1).Open(42), threeByOne, nil,
+				wait(plan.Converged, idle, "3 primaries with 1 replica each, all in sync"),
+			}
 		},
 		"a replica copies its primary": func() scene {
-			return scene{clustertest.Cluster(3, 1).Restart("demo-5").Ticks(1), threeByOne, nil,
-				wait(plan.WaitingForSync, forming, "demo-5 copies the data of its primary")}
+			return scene{
+				clustertest.Cluster(3, 1).Restart("demo-5").Ticks(1), threeByOne, nil,
+				wait(plan.WaitingForSync, forming, "demo-5 copies the data of its primary"),
+			}
 		},
 		"a large copy is looked at less often": func() scene {
-			return scene{clustertest.Cluster(3, 1).Restart("demo-5").Ticks(1), threeByOne,
+			return scene{
+				clustertest.Cluster(3, 1).Restart("demo-5").Ticks(1), threeByOne,
 				func(v *cluster.View) { info(v, "demo-1").UsedBytes = 1 << 30 },
-				wait(plan.WaitingForSync, waiting, "demo-5 copies the data of its primary")}
+				wait(plan.WaitingForSync, waiting, "demo-5 copies the data of its primary"),
+			}
 		},
 		"a node finds the cluster not in order": func() scene {
-			return scene{clustertest.Cluster(3, 1), threeByOne, func(v *cluster.View) { info(v, "demo-2").StateOK = false },
-				wait(plan.WaitingForClusterState, forming, "demo-2: cluster_state is not ok")}
+			return scene{
+				clustertest.Cluster(3, 1), threeByOne, func(v *cluster.View) { info(v, "demo-2").StateOK = false },
+				wait(plan.WaitingForClusterState, forming, "demo-2: cluster_state is not ok"),
+			}
 		},
 		"a pod is not ready": func() scene {
-			return scene{clustertest.Cluster(3, 1), threeByOne, func(v *cluster.View) { member(v, "demo-2").Pod.Ready = false },
-				wait(plan.WaitingForPods, forming, "demo-2 is not ready")}
+			return scene{
+				clustertest.Cluster(3, 1), threeByOne, func(v *cluster.View) { member(v, "demo-2").Pod.Ready = false },
+				wait(plan.WaitingForPods, forming, "demo-2 is not ready"),
+			}
 		},
 		"one node is late to learn who owns what": func() scene {
 			w := clustertest.Cluster(3, 1)
-			return scene{w, threeByOne, func(v *cluster.View) { line(v, "demo-5", w.ID("demo-0")).Slots = slots(0, 100) },
-				wait(plan.WaitingForClusterState, forming, "demo-5: it is not agreed yet what node "+w.ID("demo-0").Short()+" owns")}
+			return scene{
+				w, threeByOne, func(v *cluster.View) { line(v, "demo-5", w.ID("demo-0")).Slots = slots(0, 100) },
+				wait(plan.WaitingForClusterState, forming, "demo-5: it is not agreed yet what node "+w.ID("demo-0").Short()+" owns"),
+			}
 		},
 		"status lags behind: what is formed is formed": func() scene {
 			return scene{clustertest.Cluster(3, 1), unformed, nil, wait(plan.Converged, idle, "3 primaries with 1 replica each, all in sync")}

@@ -91,11 +91,15 @@ func unsettledBy(m cluster.Member, members []cluster.Member, owners []cluster.Cl
 			return "node " + g.ID.Short() + " is in no pod, and not given up yet"
 		}
 	}
+	var disputed []cluster.NodeID
 	for i := range table {
 		owner := slices.IndexFunc(owners, func(c cluster.Claim) bool { return c.Node == table[i].ID })
 		if owner < 0 && !table[i].Slots.IsEmpty() || owner >= 0 && table[i].Slots != owners[owner].Slots {
-			return "it is not agreed yet what node " + table[i].ID.Short() + " owns"
+			disputed = append(disputed, table[i].ID)
 		}
+	}
+	if len(disputed) > 0 {
+		return "it is not agreed yet what node " + slices.Min(disputed).Short() + " owns"
 	}
 	if !m.Info.StateOK {
 		return "cluster_state is not ok"

@@ -21,7 +21,7 @@ func TestNext_View(t *testing.T) {
 		"a pod that cannot be scheduled is named with what is wrong": func() scene {
 			w := clustertest.New(clustertest.Settings{})
 			_ = w.Apply(plan.CreatePods{Ordinals: []int{0, 1, 2, 3, 4, 5}})
-			return scene{w.Stuck("demo-3", true).Ticks(1), unformed, nil, wait(plan.WaitingForPods, forming,
+			return scene{w.Stuck("demo-3", true).Ticks(1), unformed, nil, wait(plan.WaitingForPods, waiting,
 				"demo-3 has not started: Unschedulable: 0/3 nodes are available: insufficient memory")}
 		},
 		"a node that loads its data is waited for": func() scene {
@@ -33,7 +33,7 @@ func TestNext_View(t *testing.T) {
 		"many are named few": func() scene {
 			w := clustertest.New(clustertest.Settings{})
 			_ = w.Apply(plan.CreatePods{Ordinals: []int{0, 1, 2, 3, 4, 5}})
-			return scene{w, unformed, nil, wait(plan.WaitingForPods, forming, "demo-0 has not started, demo-1 has not started,"+
+			return scene{w, unformed, nil, wait(plan.WaitingForPods, waiting, "demo-0 has not started, demo-1 has not started,"+
 				" demo-2 has not started, demo-3 has not started and 2 more")}
 		},
 		"two pods with one identity stop everything": func() scene {

@@ -84,5 +84,8 @@ func waitForMembers(v cluster.View, requeue time.Duration) (Decision, bool) {
 	if len(absent) == 0 {
 		return Decision{}, false
 	}
+	if reason == WaitingForPods {
+		requeue = requeueWaiting // Kubernetes tells of every change of a pod; looks in between only cost
+	}
 	return wait(reason, list(absent), requeue), true
 }

@@ -71,12 +71,12 @@ func (w *World) deletePod(s plan.DeletePod) error {
 	case p.State == cluster.PodTerminating:
 		return nil
 	case p.State == cluster.PodEnded:
-		w.pods = slices.Delete(w.pods, i, i+1)
+		w.remove(p)
 		return nil
 	case s.NeverStarted && p.State != cluster.PodPending:
 		return fmt.Errorf("%w: %s has started", ErrRefused, s.Pod)
 	case p.State == cluster.PodPending:
-		w.pods = slices.Delete(w.pods, i, i+1)
+		w.remove(p)
 		return nil
 	case p.node == nil || p.hidden:
 		return fmt.Errorf("%w: %s cannot be asked", ErrRefused, s.Pod)
@@ -134,7 +134,8 @@ func (w *World) addSlots(g plan.Grant) error {
 	return nil
 }
 
-// link is CLUSTER REPLICATE. A primary must be empty; a replica whose primary is away may be the last copy.
+// link is CLUSTER REPLICATE. A primary must be empty; a replica whose primary is away, and has slots by all that the
+// replica knows, may be the last copy.
 func (w *World) link(l plan.Link) error {
 	n, err := w.nodeIn(l.Pod, l.Node)
 	if err != nil {
@@ -146,7 +147,7 @@ func (w *World) link(l plan.Link) error {
 		return fmt.Errorf("%w: %s knows no such primary", ErrRefused, l.Pod)
 	case self.role == cluster.Primary && (self.slots != nil || n.keys > 0):
 		return fmt.Errorf("%w: %s is not empty", ErrRefused, l.Pod)
-	case w.forsaken(n) && !n.data.IsEmpty():
+	case w.forsaken(n) && n.find(self.primary).slots != nil:
 		return fmt.Errorf("%w: %s may be the last copy", ErrRefused, l.Pod)
 	}
 	n.follow(l.Primary)

@@ -15,8 +15,7 @@ func (w *World) Tick() {
 	for _, p := range slices.Clone(w.pods) {
 		switch {
 		case p.State == cluster.PodTerminating && w.now >= p.goneAt:
-			w.stop(p)
-			w.pods = slices.DeleteFunc(w.pods, func(other *pod) bool { return other == p })
+			w.remove(p)
 		case p.State == cluster.PodPending && w.now >= p.startAt && !p.stuck && !w.full():
 			w.start(p)
 		case p.State == cluster.PodRunning && p.node == nil && w.now >= p.startAt:
@@ -105,20 +104,26 @@ func (w *World) newID() cluster.NodeID {
 	return cluster.NodeID(fmt.Sprintf("%016x%024x", w.rng.Uint64(), w.born))
 }
 
-// stop ends a pod's process. Its volume keeps what it knew, unless nothing is kept.
+// stop ends a pod's process. Its volume keeps what it knew.
 func (w *World) stop(p *pod) {
-	if p.node != nil && !w.settings.Ephemeral {
-		w.disks[p.Ordinal] = p.node
+	if p.node != nil {
+		w.disks[p.Ordinal], p.node = p.node, nil
 	}
-	p.node = nil
+}
+
+// remove ends a pod for good, and its volume with it when volumes go with their pods.
+func (w *World) remove(p *pod) {
+	w.stop(p)
+	w.pods = slices.DeleteFunc(w.pods, func(other *pod) bool { return other == p })
+	if w.settings.Ephemeral {
+		delete(w.disks, p.Ordinal)
+	}
 }
 
 // Kill removes a pod at once, as when it is deleted by force. Somebody has to create it again.
 func (w *World) Kill(names ...string) *World {
 	for _, name := range names {
-		p := w.pod(name)
-		w.stop(p)
-		w.pods = slices.DeleteFunc(w.pods, func(other *pod) bool { return other == p })
+		w.remove(w.pod(name))
 	}
 	return w
 }
@@ -128,9 +133,7 @@ func (w *World) Kill(names ...string) *World {
 func (w *World) Restart(names ...string) *World {
 	for _, name := range names {
 		p := w.pod(name)
-		if p.node != nil {
-			w.disks[p.Ordinal], p.node = p.node, nil
-		}
+		w.stop(p)
 		p.startAt = w.now + 1 + w.rng.IntN(w.settings.StartTime)
 	}
 	return w
@@ -147,7 +150,9 @@ func (w *World) Wipe(ordinals ...int) *World {
 // Evict ends a pod for good.
 func (w *World) Evict(name string) *World {
 	p := w.pod(name)
-	w.stop(p)
+	if w.stop(p); w.settings.Ephemeral {
+		delete(w.disks, p.Ordinal) // nothing will ever run there again
+	}
 	p.State, p.Trouble = cluster.PodEnded, "Evicted: the node was low on memory"
 	return w
 }

@@ -73,6 +73,34 @@ func TestOperatorKilledAfterEveryWrite_AgainAndAgain(t *testing.T) {
 	}
 }
 
+// Every primary gets a config epoch of its own before it meets another: else they settle it one by one, and it takes
+// seconds. A slot is asked for once.
+func TestCreationGivesEpochsFirst(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, demo())
+	f.converge("shop")
+	var told []string
+	for _, w := range f.life.take() {
+		words := strings.Fields(w)
+		if words[0] == "redis" && words[1] != "meet" {
+			told = append(told, words[1])
+		} else if words[0] == "redis" && (len(told) == 0 || told[len(told)-1] != "meet") {
+			told = append(told, "meet")
+		}
+	}
+	if slices.Sort(told[:min(6, len(told))]); strings.Join(told, " ") != "addslots addslots addslots set-config-epoch "+
+		"set-config-epoch set-config-epoch meet replicate replicate replicate" {
+		t.Errorf("nodes were told %q", told)
+	}
+	epochs := map[uint64]bool{}
+	for _, s := range f.places[0].world.View().Shards() {
+		epochs[s.Primary.Info.Self().ConfigEpoch] = true
+	}
+	if len(epochs) != 3 || epochs[0] {
+		t.Errorf("config epochs %v", epochs)
+	}
+}
+
 // finish brings a new cluster to its end, and holds the end against what must be true of it.
 func (f *fixture) finish(what string) {
 	f.t.Helper()

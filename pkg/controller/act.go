@@ -91,15 +91,37 @@ func (c *Controller) createPods(ctx context.Context, t target, s plan.CreatePods
 	})
 }
 
-// deletePod deletes a pod that holds nothing.
+// deletePod deletes a pod that holds nothing. Its node is asked again at the last moment: it may have been given
+// slots or a role since it was seen.
 func (c *Controller) deletePod(ctx context.Context, t target, s plan.DeletePod) error {
 	unneeded := func(live *corev1.Pod) error {
 		if s.NeverStarted && everStarted(live) {
 			return errors.New("it has started redis by now")
 		}
-		return nil
+		return c.holdsNothing(ctx, t, s.Pod)
 	}
 	return c.Pods.Delete(ctx, t.rc, s.Pod, types.UID(s.UID), unneeded)
+}
+
+// holdsNothing fails for a node that owns slots, that may have the last copy of a shard, or that cannot be asked.
+// A node that was not seen is one that never started, or whose pod has ended: the rule did not rely on it.
+func (c *Controller) holdsNothing(ctx context.Context, t target, pod string) error {
+	ep, err := t.endpoint(pod)
+	if err != nil {
+		return nil //nolint:nilerr // it was not seen
+	}
+	now := c.Redis.ObserveAll(ctx, []redis.Endpoint{ep})[0]
+	if now.Err != nil {
+		return now.Err
+	}
+	self := now.Info.Self()
+	switch {
+	case !self.Slots.IsEmpty():
+		return fmt.Errorf("its node owns slots %s by now", self.Slots)
+	case self.Role == cluster.Replica && !now.Info.LinkUp:
+		return errors.New("its node is a replica whose link is down by now: it may have the last copy")
+	}
+	return nil
 }
 
 // meet introduces nodes to each other. One CLUSTER MEET to an address that has changed hands merges two

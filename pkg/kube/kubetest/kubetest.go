@@ -4,6 +4,7 @@ package kubetest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -60,55 +61,12 @@ func (c *PodControl) Delete(
 	if c.Live != nil {
 		live = c.Live(name)
 	}
-	if live.UID != uid || ok(live) != nil {
+	if live.UID != uid {
 		return kube.ErrStale
+	}
+	if err := ok(live); err != nil {
+		return fmt.Errorf("%w: %w", kube.ErrStale, err)
 	}
 	c.add("delete " + name)
 	return c.Err
-}
-
-// ObjectControl records "ensure NAME" and "remove NAME".
-type ObjectControl struct {
-	log
-	// Err is the answer to everything.
-	Err error
-}
-
-// Ensure records what is wanted.
-func (c *ObjectControl) Ensure(_ context.Context, _ *redisv1.RedisCluster, wanted kube.Object, _ kube.Getter) error {
-	c.add("ensure " + wanted.GetName())
-	return c.Err
-}
-
-// Remove records what is not wanted.
-func (c *ObjectControl) Remove(_ context.Context, _ *redisv1.RedisCluster, unwanted kube.Object, _ kube.Getter) error {
-	c.add("remove " + unwanted.GetName())
-	return c.Err
-}
-
-// StatusUpdater keeps the last status of each cluster.
-type StatusUpdater struct {
-	// Err is the answer to everything.
-	Err error
-
-	mu     sync.Mutex
-	latest map[string]redisv1.RedisClusterStatus
-}
-
-// Update keeps the status.
-func (u *StatusUpdater) Update(_ context.Context, rc *redisv1.RedisCluster, status redisv1.RedisClusterStatus) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.latest == nil {
-		u.latest = map[string]redisv1.RedisClusterStatus{}
-	}
-	u.latest[rc.Namespace+"/"+rc.Name] = status
-	return u.Err
-}
-
-// Latest is the last status of the cluster with this key, namespace/name.
-func (u *StatusUpdater) Latest(key string) redisv1.RedisClusterStatus {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.latest[key]
 }

@@ -82,8 +82,12 @@ func syncPace(v cluster.View) time.Duration {
 func unsettledBy(m cluster.Member, members []cluster.Member, owners []cluster.Claim, ghosts []cluster.Ghost) string {
 	table := m.Info.Table
 	for _, other := range members {
-		if table.Index(other.ID()) < 0 {
+		at := table.Index(other.ID())
+		if at < 0 {
 			return other.Pod.Name + " is not known yet"
+		}
+		if table[at].Flags.Fail { // for two node-timeouts after it was heard of again
+			return other.Pod.Name + " is still held for failed"
 		}
 	}
 	for _, g := range ghosts {

@@ -37,22 +37,9 @@ func completeRedis(c *corev1.Container) {
 	c.Lifecycle.PreStop = &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{binaryInPod, "stop"}}}
 }
 
-// newInstall copies the agent's binary to where the container redis finds it.
-func newInstall(redis corev1.Container, images Images) corev1.Container {
-	return corev1.Container{
-		Name:                     containerInstall,
-		Image:                    images.Redisnode,
-		ImagePullPolicy:          images.PullPolicy,
-		Command:                  []string{binaryInImage, "install", pathBinary},
-		Resources:                agentResources(redis.Resources),
-		VolumeMounts:             []corev1.VolumeMount{{Name: volumeBinary, MountPath: pathBinary}},
-		SecurityContext:          agentSecurityContext(redis.SecurityContext),
-		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-	}
-}
-
 // newSidecar is the agent. As an init container that restarts it starts before redis and ends after it, and its
-// image can be changed in the running pod.
+// image can be changed in the running pod. Its post-start hook copies its binary to where the container redis finds
+// it: the kubelet starts no further container before the hook has ended, and runs it again with a new image.
 func newSidecar(rc *redisv1.RedisCluster, redis corev1.Container, images Images) corev1.Container {
 	return corev1.Container{
 		Name:            containerRedisnode,
@@ -71,7 +58,11 @@ func newSidecar(rc *redisv1.RedisCluster, redis corev1.Container, images Images)
 			{Name: "SERVICE_NAME", Value: rc.ServiceName()},
 		},
 		Resources: agentResources(redis.Resources),
+		Lifecycle: &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{
+			Exec: &corev1.ExecAction{Command: []string{binaryInImage, "install", pathBinary}},
+		}},
 		VolumeMounts: []corev1.VolumeMount{
+			{Name: volumeBinary, MountPath: pathBinary},
 			{Name: volumeData, MountPath: pathData},
 			{Name: volumeRun, MountPath: pathRun},
 			{Name: volumeConfig, MountPath: pathConfig, ReadOnly: true},

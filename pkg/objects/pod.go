@@ -18,7 +18,6 @@ type Images struct {
 
 // The names and paths of the pod: docs/architecture.md, "The pod".
 const (
-	containerInstall   = "install"
 	containerRedisnode = "redisnode"
 
 	volumeData   = "data"
@@ -65,7 +64,7 @@ func NewPod(rc *redisv1.RedisCluster, ordinal int, images Images) *corev1.Pod {
 	spec := &pod.Spec
 	identify(spec, rc, pod.Name)
 	redis := redisContainer(spec)
-	spec.InitContainers = append(spec.InitContainers, newInstall(*redis, images), newSidecar(rc, *redis, images))
+	spec.InitContainers = append(spec.InitContainers, newSidecar(rc, *redis, images))
 	completeRedis(redis)
 	spec.Volumes = append(spec.Volumes, newVolumes(rc, ordinal)...)
 	spread(spec, rc)

@@ -88,7 +88,7 @@ func TestNewPodHonoursTheTemplate(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	if got := names(pod.Spec.InitContainers); got != "prepare install redisnode" {
+	if got := names(pod.Spec.InitContainers); got != "prepare redisnode" {
 		t.Errorf("init containers: %s", got)
 	}
 	if got := names(pod.Spec.Containers); got != "exporter redis" {
@@ -267,7 +267,7 @@ func TestAgentKeepsTheQualityOfService(t *testing.T) {
 		if got != tc.want {
 			t.Errorf("%s: guaranteed %v, want %v", name, got, tc.want)
 		}
-		for _, name := range []string{"install", "redisnode"} {
+		for _, name := range []string{"redisnode"} {
 			if r := container(t, pod, name).Resources; r.Limits.Memory().IsZero() || r.Requests.Cpu().IsZero() {
 				t.Errorf("container %s: %v", name, r)
 			}

@@ -84,7 +84,7 @@ func TestTheAgentIsTheUserOfRedis(t *testing.T) {
 	pod := NewPod(cluster(template(func(_ *corev1.PodSpec, redis *corev1.Container) {
 		redis.SecurityContext = &corev1.SecurityContext{RunAsUser: new(int64(1001)), RunAsGroup: new(int64(0))}
 	})), 0, images)
-	for _, name := range []string{"redis", "redisnode", "install"} {
+	for _, name := range []string{"redis", "redisnode"} {
 		if s := container(t, pod, name).SecurityContext; *s.RunAsUser != 1001 || *s.RunAsGroup != 0 {
 			t.Errorf("container %s: %v", name, s)
 		}
@@ -116,7 +116,7 @@ func TestPodSecurityProperty(t *testing.T) {
 		if result := restricted(t, pod); !result.Allowed {
 			t.Fatalf("%s: %s", result.ForbiddenReason(), result.ForbiddenDetail())
 		}
-		for _, c := range pod.Spec.InitContainers[len(pod.Spec.InitContainers)-2:] {
+		for _, c := range pod.Spec.InitContainers[len(pod.Spec.InitContainers)-1:] {
 			if !*c.SecurityContext.ReadOnlyRootFilesystem {
 				t.Fatalf("container %s can write", c.Name)
 			}

@@ -41,7 +41,7 @@ func TestBadInputIsRefused(t *testing.T) {
 			spec(rc).Containers = append(spec(rc).Containers, container("redisnode"))
 		}, "redisnode"},
 		"reserved init": {func(rc *redisv1.RedisCluster) {
-			spec(rc).InitContainers = []corev1.Container{container("install")}
+			spec(rc).InitContainers = []corev1.Container{container("redisnode")}
 		}, "initContainers"},
 		"reserved volume":     {func(rc *redisv1.RedisCluster) { spec(rc).Volumes = []corev1.Volume{{Name: "data"}} }, "volumes"},
 		"cluster-enabled":     {config("cluster-enabled", "no"), "spec.config.cluster-enabled"},

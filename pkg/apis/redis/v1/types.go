@@ -84,8 +84,8 @@ type RedisClusterSpec struct {
 	// +kubebuilder:validation:XValidation:rule="has(self.spec)",message="spec.podTemplate.spec is required"
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || self.spec.containers.exists(c, c.name == 'redis' && has(c.image) && c.image != '')",message="spec.podTemplate.spec.containers must have a container named \"redis\" with an image"
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !self.spec.containers.exists(c, c.name == 'redis' && (has(c.command) || has(c.args)))",message="spec.podTemplate.spec.containers[redis] must not set command or args: the operator starts redis-server; use spec.config for settings"
-	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !self.spec.containers.exists(c, c.name in ['redisnode', 'install'])",message="spec.podTemplate.spec.containers must not use the reserved names redisnode and install"
-	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.initContainers) || !self.spec.initContainers.exists(c, c.name in ['redis', 'redisnode', 'install'])",message="spec.podTemplate.spec.initContainers must not use the reserved names redis, redisnode and install"
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !self.spec.containers.exists(c, c.name == 'redisnode')",message="spec.podTemplate.spec.containers must not use the reserved name redisnode"
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.initContainers) || !self.spec.initContainers.exists(c, c.name in ['redis', 'redisnode'])",message="spec.podTemplate.spec.initContainers must not use the reserved names redis and redisnode"
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.volumes) || !self.spec.volumes.exists(v, v.name in ['data', 'redisnode', 'redisnode-run', 'redisnode-config'])",message="spec.podTemplate.spec.volumes must not use the reserved names data, redisnode, redisnode-run and redisnode-config"
 	PodTemplate corev1.PodTemplateSpec `json:"podTemplate"`
 

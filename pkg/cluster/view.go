@@ -12,6 +12,8 @@ type View struct {
 	// Volumes are the ordinals whose volume exists, with or without a pod, sorted; none when volumes go with their
 	// pods. A node that is in no pod may come back from one.
 	Volumes []int
+	// Weights is what each slot weighs when shares are counted in bytes; nil when they are counted in slots.
+	Weights *Weights
 
 	study *study // see Studied
 }
@@ -121,9 +123,15 @@ type NodeInfo struct {
 	// Keys is the number of keys in database 0.
 	Keys      int64
 	UsedBytes int64
-	Clients   int64  // connections, replicas' not counted
-	MaxBytes  int64  // maxmemory; 0: no limit
-	Version   string // "redis 7.0.15", "valkey 9.1.2"
+	// DataBytes is the part of UsedBytes that the server would not need without its keys.
+	DataBytes int64
+	// Evicts says that keys are given up when MaxBytes is reached (maxmemory-policy is not noeviction).
+	Evicts bool
+	// Tasks are the migrations that the node carries out by itself, as their source or their target.
+	Tasks    []SlotTask
+	Clients  int64  // connections, replicas' not counted
+	MaxBytes int64  // maxmemory; 0: no limit
+	Version  string // "redis 7.0.15", "valkey 9.1.2"
 }
 
 // Self is the node's own line of its table. A NodeInfo is only made with one.

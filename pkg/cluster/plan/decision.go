@@ -13,6 +13,12 @@ type Wanted struct {
 	// Bootstrapped is the one-way fact in status that all slots once had an owner.
 	Bootstrapped bool
 	ZoneAware    bool
+	// Paused says that nothing is begun any more: what is cut in the middle is brought to an end.
+	Paused bool
+	// Moving says that slots were being moved at the last look: small differences are then evened out, too.
+	Moving bool
+	// Overfill says that data may be given up where it does not fit (a cache whose keys are dropped, not moved).
+	Overfill bool
 }
 
 // Pods is the number of pods that are wanted.
@@ -56,9 +62,50 @@ type (
 	// Forget removes nodes from the tables of all others, all at once.
 	Forget struct{ Bans []Ban }
 
+	// MoveSlots moves slots between nodes, all pairs at the same time, for a bounded time: what is left then is
+	// decided again.
+	MoveSlots struct{ Moves []Move }
+
+	// CloseSlots brings moves that were cut to an end.
+	CloseSlots struct {
+		Finish []Move // goes on in the same direction
+		Undo   []Move // takes back what has gone: afterwards From has the slots, whole
+		Clear  []Mark
+		Cancel []Cancel
+	}
+
 	// Wait does nothing.
 	Wait struct{}
 )
+
+// End is one of the two nodes of a move.
+type End struct {
+	Pod  string
+	Node cluster.NodeID
+}
+
+// Move is slots that are to go from their owner to another node.
+type Move struct {
+	From, To End
+	Slots    cluster.SlotSet
+	// FailedOver says that From has taken the place of the node that To began to import from: keys may be at both
+	// ends, and what is newer is not known by who owns the slot.
+	FailedOver bool
+}
+
+// Mark is slots that a node has open although nothing is to move: the marks go, once the node is seen to have no
+// keys in slots that it does not own.
+type Mark struct {
+	End
+	Slots cluster.SlotSet
+	Owner cluster.NodeID
+}
+
+// Cancel is migrations that a server carries out by itself and that are not wanted any more.
+type Cancel struct {
+	End
+	Tasks []string
+}
 
 // Meeting is one node that is to meet peers. Nodes are named by pod, so that the caller can prove who listens there.
 type Meeting struct {
@@ -94,4 +141,6 @@ func (Meet) isStep()       {}
 func (AddSlots) isStep()   {}
 func (Replicate) isStep()  {}
 func (Forget) isStep()     {}
+func (MoveSlots) isStep()  {}
+func (CloseSlots) isStep() {}
 func (Wait) isStep()       {}

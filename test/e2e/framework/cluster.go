@@ -80,6 +80,34 @@ func (c *Cluster) WaitReady(t *testing.T, timeout time.Duration) {
 	Eventually(t, timeout, c.Name+" is Ready", c.IsReady)
 }
 
+// Scale asks for another number of masters, as a person does.
+func (c *Cluster) Scale(t *testing.T, masters int) {
+	t.Helper()
+	if _, err := c.Run(t.Context(), Tool("kubectl"), "scale", "--namespace", c.Namespace, "rdc/"+c.Name,
+		fmt.Sprintf("--replicas=%d", masters)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// WaitMasters waits until the cluster has so many masters, is Ready and at rest, and whole in the eyes of every node.
+func (c *Cluster) WaitMasters(t *testing.T, masters int, timeout time.Duration) {
+	t.Helper()
+	Eventually(t, timeout, fmt.Sprintf("%s has %d masters", c.Name, masters), func(ctx context.Context) error {
+		if err := c.IsReady(ctx); err != nil {
+			return err
+		}
+		rc, err := c.Get(ctx)
+		if err != nil {
+			return err
+		}
+		pods := masters * int(1+*rc.Spec.ReplicationFactor)
+		if got := int(rc.Status.NumberOfMaster); got != masters || len(rc.Status.Nodes) != pods {
+			return fmt.Errorf("%d masters and %d pods, want %d and %d", got, len(rc.Status.Nodes), masters, pods)
+		}
+		return c.Whole(ctx)
+	})
+}
+
 // Pods are the cluster's pods.
 func (c *Cluster) Pods(ctx context.Context) ([]corev1.Pod, error) {
 	list, err := c.Kube.CoreV1().Pods(c.Namespace).List(ctx,

@@ -117,6 +117,7 @@ type Client struct {
 	seeds          []string
 	conns          map[string]*Redis
 	slots          map[uint16]string
+	next           int
 }
 
 // NewClient makes a client that starts at any of these nodes.
@@ -134,33 +135,54 @@ func (c *Client) Close() {
 	}
 }
 
-// Do sends a command about a key to the node that owns it.
+// Do sends a command about a key to the node that serves it, wherever redirects lead.
 func (c *Client) Do(ctx context.Context, key string, args ...string) (any, error) {
+	reply, _, err := c.do(ctx, key, args)
+	return reply, err
+}
+
+// mostRedirects is more than a slot that is being moved needs, and ends a loop between two that do not agree.
+const mostRedirects = 16
+
+// do is Do, and says which node has answered.
+func (c *Client) do(ctx context.Context, key string, args []string) (any, string, error) {
 	slot := Slot(key)
 	addr := c.slots[slot]
 	if addr == "" {
-		addr = c.seeds[0]
+		addr = c.seed()
 	}
-	for range 8 {
-		reply, err := c.at(ctx, addr, args...)
+	asking := false
+	for range mostRedirects {
+		reply, err := c.at(ctx, addr, asking, args)
 		var re ReplyError
 		if !errors.As(err, &re) {
 			if err != nil {
 				delete(c.slots, slot)
 			}
-			return reply, err
+			return reply, addr, err
 		}
 		words := strings.Fields(string(re))
-		if len(words) != 3 || words[0] != "MOVED" {
-			return nil, err
+		switch {
+		case len(words) == 3 && words[0] == "MOVED":
+			addr, asking = words[2], false
+			c.slots[slot] = addr
+		case len(words) == 3 && words[0] == "ASK":
+			addr, asking = words[2], true
+		case words[0] == "TRYAGAIN":
+		default:
+			return nil, addr, err
 		}
-		addr = words[2]
-		c.slots[slot] = addr
 	}
-	return nil, fmt.Errorf("%s: more than 8 redirects", key)
+	return nil, addr, fmt.Errorf("%s: more than %d redirects", key, mostRedirects)
 }
 
-func (c *Client) at(ctx context.Context, addr string, args ...string) (any, error) {
+// seed is any node: the next one each time, for the last one may be gone.
+func (c *Client) seed() string {
+	c.next++
+	return c.seeds[c.next%len(c.seeds)]
+}
+
+func (c *Client) at(ctx context.Context, addr string, asking bool, args []string) (any, error) {
 	r := c.conns[addr]
 	if r == nil {
 		var err error
@@ -169,7 +191,14 @@ func (c *Client) at(ctx context.Context, addr string, args ...string) (any, erro
 		}
 		c.conns[addr] = r
 	}
-	reply, err := r.Do(ctx, args...)
+	var err error
+	var reply any
+	if asking {
+		_, err = r.Do(ctx, "ASKING")
+	}
+	if err == nil {
+		reply, err = r.Do(ctx, args...)
+	}
 	var re ReplyError
 	if err != nil && !errors.As(err, &re) {
 		r.Close()

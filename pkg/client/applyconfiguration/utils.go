@@ -21,14 +21,24 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=redisoperator.io, Version=v1
 	case v1.SchemeGroupVersion.WithKind("AuthSpec"):
 		return &redisv1.AuthSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("BlockedSlot"):
+		return &redisv1.BlockedSlotApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("DisruptionSpec"):
 		return &redisv1.DisruptionSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("MemorySpec"):
 		return &redisv1.MemorySpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("MigrationPair"):
+		return &redisv1.MigrationPairApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("MigrationSpec"):
+		return &redisv1.MigrationSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("MigrationStatus"):
+		return &redisv1.MigrationStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("NodeStatus"):
 		return &redisv1.NodeStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("PlacementSpec"):
 		return &redisv1.PlacementSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("PlanStatus"):
+		return &redisv1.PlanStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("RedisCluster"):
 		return &redisv1.RedisClusterApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("RedisClusterSpec"):

@@ -38,6 +38,12 @@ const (
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonReconcileError says that the last step or look ended in an error.
 	ReasonReconcileError = "ReconcileError"
+	// ReasonKeyTooBig says that a slot stays where it is because of a key larger than spec.migration.maxKeyBytes.
+	ReasonKeyTooBig = "KeyTooBig"
+	// ReasonMoveFailed says that a node refused slots or keys, or did not answer while they were moved.
+	ReasonMoveFailed = "MoveFailed"
+	// ReasonDryRun says that the annotation redisoperator.io/dry-run is set: status.plan says what would be done.
+	ReasonDryRun = "DryRun"
 	// ReasonNotImplemented says that the spec asks for what this release cannot do yet.
 	ReasonNotImplemented = "NotImplemented"
 )

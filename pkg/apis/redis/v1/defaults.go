@@ -1,5 +1,7 @@
 package v1
 
+import "k8s.io/apimachinery/pkg/api/resource"
+
 // SetDefaults fills what the CRD's schema would have filled, so that an object that did not pass
 // through it (a file given to the plugin, a test) means the same.
 func SetDefaults(rc *RedisCluster) {
@@ -9,11 +11,20 @@ func SetDefaults(rc *RedisCluster) {
 	setDefault(&s.Memory.MaxmemoryPercent, DefaultMaxmemoryPercent)
 	setDefault(&s.Placement.ZoneAware, true)
 	setDefault(&s.Disruption.PodDisruptionBudget, true)
-	if s.Storage.Type == "" {
-		s.Storage.Type = StorageEphemeral
-	}
-	if s.Storage.Retention == "" {
-		s.Storage.Retention = RetentionRetain
+	setWord(&s.Storage.Type, StorageEphemeral)
+	setWord(&s.Storage.Retention, RetentionRetain)
+	m := &s.Migration
+	setWord(&m.Balance, BalanceSlots)
+	setWord(&m.Engine, EngineAuto)
+	setWord(&m.Profile, ProfileLatency)
+	setDefault(&m.MaxBatchMillis, DefaultMaxBatchMillis)
+	setDefault(&m.Parallelism, DefaultParallelism)
+	setDefault(&m.MaxKeyBytes, *resource.NewQuantity(DefaultMaxKeyBytes, resource.BinarySI))
+}
+
+func setWord[T ~string](field *T, value T) {
+	if *field == "" {
+		*field = value
 	}
 }
 

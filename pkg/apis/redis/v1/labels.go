@@ -1,6 +1,6 @@
 package v1
 
-// Labels and annotations that the operator sets.
+// Labels and annotations.
 const (
 	// LabelCluster names the RedisCluster an object belongs to.
 	LabelCluster = "redisoperator.io/cluster"
@@ -14,6 +14,8 @@ const (
 	ManagedBy = "redis-operator"
 	// AnnotationTemplateHash is the hash of what a pod was made from. A pod with another hash is out of date.
 	AnnotationTemplateHash = "redisoperator.io/template-hash"
+	// AnnotationDryRun is set by users, to "true" on a RedisCluster: everything is planned, and nothing is done.
+	AnnotationDryRun = "redisoperator.io/dry-run"
 )
 
 // ContainerRedis is the container that carries the user's Redis, in spec.podTemplate and in the pod.
@@ -24,4 +26,7 @@ const (
 	DefaultNumberOfMaster    int32 = 3
 	DefaultReplicationFactor int32 = 1
 	DefaultMaxmemoryPercent  int32 = 75
+	DefaultMaxBatchMillis    int32 = 5
+	DefaultMaxKeyBytes       int64 = 64 << 20
+	DefaultParallelism       int32 = 0
 )

@@ -80,6 +80,15 @@ type RedisClusterStatus struct {
 	// +optional
 	// +listType=set
 	FormerNodes []string `json:"formerNodes,omitempty"`
+
+	// Migration is slots on their way to other masters; absent when none are.
+	// +optional
+	Migration *MigrationStatus `json:"migration,omitempty"`
+
+	// Plan is what the operator would do. It is only there with the annotation redisoperator.io/dry-run: "true", which
+	// keeps it from doing so.
+	// +optional
+	Plan *PlanStatus `json:"plan,omitempty"`
 }
 
 // NodesPlacement says whether masters and replicas are spread as they should be.

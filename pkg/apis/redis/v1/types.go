@@ -124,6 +124,17 @@ type RedisClusterSpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Auth AuthSpec `json:"auth,omitempty"`
+
+	// Migration says how slots and their keys move when the number of masters changes.
+	// +optional
+	// +kubebuilder:default={}
+	Migration MigrationSpec `json:"migration,omitempty"`
+
+	// Paused stops the operator: what it has in hand is brought to an end, a slot that is on its way for example, and
+	// nothing else is begun until it is false again. The cluster serves on, and Redis fails over by itself.
+	// +optional
+	// +kubebuilder:default=false
+	Paused bool `json:"paused,omitempty"`
 }
 
 // StorageType says whether data outlives a pod.

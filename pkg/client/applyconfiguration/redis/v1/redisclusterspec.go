@@ -42,6 +42,11 @@ type RedisClusterSpecApplyConfiguration struct {
 	Disruption *DisruptionSpecApplyConfiguration `json:"disruption,omitempty"`
 	// Auth names the password that clients use.
 	Auth *AuthSpecApplyConfiguration `json:"auth,omitempty"`
+	// Migration says how slots and their keys move when the number of masters changes.
+	Migration *MigrationSpecApplyConfiguration `json:"migration,omitempty"`
+	// Paused stops the operator: what it has in hand is brought to an end, a slot that is on its way for example, and
+	// nothing else is begun until it is false again. The cluster serves on, and Redis fails over by itself.
+	Paused *bool `json:"paused,omitempty"`
 }
 
 // RedisClusterSpecApplyConfiguration constructs a declarative configuration of the RedisClusterSpec type for use with
@@ -141,5 +146,21 @@ func (b *RedisClusterSpecApplyConfiguration) WithDisruption(value *DisruptionSpe
 // If called multiple times, the Auth field is set to the value of the last call.
 func (b *RedisClusterSpecApplyConfiguration) WithAuth(value *AuthSpecApplyConfiguration) *RedisClusterSpecApplyConfiguration {
 	b.Auth = value
+	return b
+}
+
+// WithMigration sets the Migration field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Migration field is set to the value of the last call.
+func (b *RedisClusterSpecApplyConfiguration) WithMigration(value *MigrationSpecApplyConfiguration) *RedisClusterSpecApplyConfiguration {
+	b.Migration = value
+	return b
+}
+
+// WithPaused sets the Paused field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Paused field is set to the value of the last call.
+func (b *RedisClusterSpecApplyConfiguration) WithPaused(value bool) *RedisClusterSpecApplyConfiguration {
+	b.Paused = &value
 	return b
 }

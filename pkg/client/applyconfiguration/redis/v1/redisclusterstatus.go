@@ -51,6 +51,11 @@ type RedisClusterStatusApplyConfiguration struct {
 	// FormerNodes are the IDs of nodes whose pods are gone, as long as other nodes still list them. By this the
 	// operator tells its own dead from strangers.
 	FormerNodes []string `json:"formerNodes,omitempty"`
+	// Migration is slots on their way to other masters; absent when none are.
+	Migration *MigrationStatusApplyConfiguration `json:"migration,omitempty"`
+	// Plan is what the operator would do. It is only there with the annotation redisoperator.io/dry-run: "true", which
+	// keeps it from doing so.
+	Plan *PlanStatusApplyConfiguration `json:"plan,omitempty"`
 }
 
 // RedisClusterStatusApplyConfiguration constructs a declarative configuration of the RedisClusterStatus type for use with
@@ -204,5 +209,21 @@ func (b *RedisClusterStatusApplyConfiguration) WithFormerNodes(values ...string)
 	for i := range values {
 		b.FormerNodes = append(b.FormerNodes, values[i])
 	}
+	return b
+}
+
+// WithMigration sets the Migration field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Migration field is set to the value of the last call.
+func (b *RedisClusterStatusApplyConfiguration) WithMigration(value *MigrationStatusApplyConfiguration) *RedisClusterStatusApplyConfiguration {
+	b.Migration = value
+	return b
+}
+
+// WithPlan sets the Plan field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Plan field is set to the value of the last call.
+func (b *RedisClusterStatusApplyConfiguration) WithPlan(value *PlanStatusApplyConfiguration) *RedisClusterStatusApplyConfiguration {
+	b.Plan = value
 	return b
 }

@@ -15,6 +15,8 @@ const (
 	UserOperator    = "operator"
 	UserRedisnode   = "redisnode"
 	UserReplication = "replication"
+	// UserMover is who a node says it is at the node that it gives keys to.
+	UserMover = "mover"
 )
 
 // Phase is how far a node has come in its pod.

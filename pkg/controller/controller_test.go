@@ -544,8 +544,8 @@ func TestNoSecretIsTold(t *testing.T) {
 			}
 		}
 	}
-	if checked != 6 {
-		t.Errorf("%d values were looked for, want 6", checked)
+	if checked != 7 {
+		t.Errorf("%d values were looked for, want 7", checked)
 	}
 }
 

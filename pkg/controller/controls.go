@@ -28,7 +28,7 @@ type ObjectControl interface {
 // SecretControl makes and reads Secrets.
 type SecretControl interface {
 	Ensure(ctx context.Context, rc *redisv1.RedisCluster, name string, renew kube.Renewal,
-		generate func() (*corev1.Secret, error)) (*corev1.Secret, error)
+		generate kube.Generate) (*corev1.Secret, error)
 	Require(ctx context.Context, rc *redisv1.RedisCluster, name, key string) ([]byte, error)
 }
 

@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -18,6 +20,7 @@ import (
 // access is how the operator reaches a cluster's nodes and agents.
 type access struct {
 	operator redis.Credentials
+	mover    redis.Credentials // of nodes at the nodes that they give keys to
 	agents   AgentControl
 }
 
@@ -100,9 +103,8 @@ func (c *Controller) ensureSecrets(ctx context.Context, rc *redisv1.RedisCluster
 	if err := c.ensurePassword(ctx, rc); err != nil {
 		return access{}, err
 	}
-	internal, err := c.Secrets.Ensure(ctx, rc, rc.InternalSecretName(), kube.Never, func() (*corev1.Secret, error) {
-		return newInternalSecret(rc)
-	})
+	internal, err := c.Secrets.Ensure(ctx, rc, rc.InternalSecretName(), lacksPassword,
+		func(current *corev1.Secret) (*corev1.Secret, error) { return newInternalSecret(rc, current) })
 	if err != nil {
 		return access{}, err
 	}
@@ -121,16 +123,20 @@ func (c *Controller) ensureSecrets(ctx context.Context, rc *redisv1.RedisCluster
 		operator: redis.Credentials{
 			Username: agent.UserOperator, Password: string(internal.Data[objects.KeyOperatorPassword]),
 		},
+		mover: redis.Credentials{
+			Username: agent.UserMover, Password: string(internal.Data[objects.KeyMoverPassword]),
+		},
 		agents: agents,
 	}, nil
 }
 
 // ensureAuthority makes the certificate authority of the cluster's agents, once.
 func (c *Controller) ensureAuthority(ctx context.Context, rc *redisv1.RedisCluster) (agent.CA, error) {
-	secret, err := c.Secrets.Ensure(ctx, rc, rc.AgentCASecretName(), kube.Never, func() (*corev1.Secret, error) {
-		made, failed := agent.NewCA(string(rc.UID), c.Clock.Now())
-		return objects.NewAgentCASecret(rc, made.CertPEM, made.KeyPEM), failed
-	})
+	secret, err := c.Secrets.Ensure(ctx, rc, rc.AgentCASecretName(), kube.Never,
+		func(*corev1.Secret) (*corev1.Secret, error) {
+			made, failed := agent.NewCA(string(rc.UID), c.Clock.Now())
+			return objects.NewAgentCASecret(rc, made.CertPEM, made.KeyPEM), failed
+		})
 	if err != nil {
 		return agent.CA{}, err
 	}
@@ -145,7 +151,7 @@ func (c *Controller) ensureAuthority(ctx context.Context, rc *redisv1.RedisClust
 // kubelet brings it into the pods and the agents take it up: nothing is restarted.
 func (c *Controller) ensureAgentCertificate(ctx context.Context, rc *redisv1.RedisCluster, ca agent.CA) error {
 	renew := func(s *corev1.Secret) bool { return agent.NeedsRenewal(s.Data[corev1.TLSCertKey], c.Clock.Now()) }
-	_, err := c.Secrets.Ensure(ctx, rc, rc.AgentTLSSecretName(), renew, func() (*corev1.Secret, error) {
+	_, err := c.Secrets.Ensure(ctx, rc, rc.AgentTLSSecretName(), renew, func(*corev1.Secret) (*corev1.Secret, error) {
 		cert, key, failed := ca.IssueAgent(string(rc.UID), c.Clock.Now())
 		return objects.NewAgentTLSSecret(rc, objects.AgentTLS{CACert: ca.CertPEM, Cert: cert, Key: key}), failed
 	})
@@ -162,21 +168,33 @@ func (c *Controller) ensurePassword(ctx context.Context, rc *redisv1.RedisCluste
 		}
 		return nil
 	}
-	_, err := c.Secrets.Ensure(ctx, rc, rc.AuthSecretName(), kube.Never, func() (*corev1.Secret, error) {
+	_, err := c.Secrets.Ensure(ctx, rc, rc.AuthSecretName(), kube.Never, func(*corev1.Secret) (*corev1.Secret, error) {
 		password, err := kube.NewPassword()
 		return objects.NewAuthSecret(rc, password), err
 	})
 	return err
 }
 
-func newInternalSecret(rc *redisv1.RedisCluster) (*corev1.Secret, error) {
-	var passwords objects.InternalPasswords
-	for _, p := range []*string{&passwords.Operator, &passwords.Redisnode, &passwords.Replication} {
+// lacksPassword is true for a Secret that an operator made which knew fewer users.
+func lacksPassword(s *corev1.Secret) bool {
+	return slices.ContainsFunc(objects.InternalKeys(), func(key string) bool { return len(s.Data[key]) == 0 })
+}
+
+// newInternalSecret makes the passwords that are missing. Those that nodes know already stay.
+func newInternalSecret(rc *redisv1.RedisCluster, current *corev1.Secret) (*corev1.Secret, error) {
+	passwords := map[string][]byte{}
+	if current != nil {
+		passwords = maps.Clone(current.Data)
+	}
+	for _, key := range objects.InternalKeys() {
+		if len(passwords[key]) > 0 {
+			continue
+		}
 		password, err := kube.NewPassword()
 		if err != nil {
 			return nil, err
 		}
-		*p = password
+		passwords[key] = []byte(password)
 	}
 	return objects.NewInternalSecret(rc, passwords), nil
 }

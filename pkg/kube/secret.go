@@ -50,11 +50,14 @@ type Renewal func(current *corev1.Secret) bool
 // Never is the renewal of what stays as it was made.
 func Never(*corev1.Secret) bool { return false }
 
+// Generate makes the content of a Secret: from nothing when current is nil, else what is to take its place.
+type Generate func(current *corev1.Secret) (*corev1.Secret, error)
+
 // Ensure returns the cluster's Secret of this name, which is made by generate when it is missing. An existing one of
 // the cluster is never overwritten, unless renew asks for it; one of somebody else's is a *ConflictError.
 // The Secret must not be changed by the caller.
 func (c *SecretControl) Ensure(
-	ctx context.Context, rc *redisv1.RedisCluster, name string, renew Renewal, generate func() (*corev1.Secret, error),
+	ctx context.Context, rc *redisv1.RedisCluster, name string, renew Renewal, generate Generate,
 ) (*corev1.Secret, error) {
 	secret, err := c.read(ctx, rc, name)
 	if apierrors.IsNotFound(err) {
@@ -115,9 +118,9 @@ func (c *SecretControl) read(ctx context.Context, rc *redisv1.RedisCluster, name
 }
 
 func (c *SecretControl) create(
-	ctx context.Context, rc *redisv1.RedisCluster, name string, generate func() (*corev1.Secret, error),
+	ctx context.Context, rc *redisv1.RedisCluster, name string, generate Generate,
 ) (*corev1.Secret, error) {
-	wanted, err := generate()
+	wanted, err := generate(nil)
 	if err != nil {
 		return nil, fmt.Errorf("generate secret %s: %w", name, err)
 	}
@@ -144,7 +147,7 @@ func (c *SecretControl) create(
 // renewal is when to replace the content of a Secret, and by what.
 type renewal struct {
 	due      Renewal
-	generate func() (*corev1.Secret, error)
+	generate Generate
 }
 
 // renew replaces the content, after a live look: another operator may have done so already.
@@ -160,7 +163,7 @@ func (c *SecretControl) renew(
 		return nil, err
 	}
 	c.forget(rc, name)
-	wanted, err := r.generate()
+	wanted, err := r.generate(live)
 	if err != nil {
 		return nil, fmt.Errorf("generate secret %s: %w", name, err)
 	}

@@ -37,8 +37,8 @@ func secret(value string, edits ...func(*metav1.ObjectMeta)) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: objectMeta("demo-auth", edits...), Data: map[string][]byte{"password": []byte(value)}}
 }
 
-func generates(value string) func() (*corev1.Secret, error) {
-	return func() (*corev1.Secret, error) { return secret(value), nil }
+func generates(value string) Generate {
+	return func(*corev1.Secret) (*corev1.Secret, error) { return secret(value), nil }
 }
 
 func TestSecretIsMadeOnceAndRemembered(t *testing.T) {
@@ -166,12 +166,12 @@ func TestSecretErrors(t *testing.T) {
 	always := func(*corev1.Secret) bool { return true }
 	boom := errors.New("boom")
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, "demo-auth", boom)
-	fail := func() (*corev1.Secret, error) { return nil, boom }
+	fail := func(*corev1.Secret) (*corev1.Secret, error) { return nil, boom }
 	for name, tc := range map[string]struct {
 		existing []runtime.Object
 		verb     string
 		err      error
-		generate func() (*corev1.Secret, error)
+		generate Generate
 		want     error
 	}{
 		"cannot be read":                {verb: "get", err: boom, want: boom},

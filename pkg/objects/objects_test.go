@@ -117,9 +117,13 @@ func everything(rc *redisv1.RedisCluster) []metav1.Object {
 
 func secrets(rc *redisv1.RedisCluster, canary string) []*corev1.Secret {
 	text := []byte(canary)
+	passwords := map[string][]byte{}
+	for _, key := range InternalKeys() {
+		passwords[key] = text
+	}
 	return []*corev1.Secret{
 		NewAuthSecret(rc, canary),
-		NewInternalSecret(rc, InternalPasswords{Operator: canary, Redisnode: canary, Replication: canary}),
+		NewInternalSecret(rc, passwords),
 		NewAgentCASecret(rc, text, text),
 		NewAgentTLSSecret(rc, AgentTLS{CACert: text, Cert: text, Key: text}),
 	}

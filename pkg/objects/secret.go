@@ -13,15 +13,14 @@ const (
 	KeyOperatorPassword    = "operator-password"
 	KeyRedisnodePassword   = containerRedisnode + "-password"
 	KeyReplicationPassword = "replication-password"
+	KeyMoverPassword       = "mover-password"
 	KeyCACert              = "ca.crt"
 	KeyCAKey               = "ca.key"
 )
 
-// InternalPasswords are the passwords of the users that clients do not use.
-type InternalPasswords struct {
-	Operator    string
-	Redisnode   string
-	Replication string
+// InternalKeys are the passwords of the users that clients do not use.
+func InternalKeys() []string {
+	return []string{KeyOperatorPassword, KeyRedisnodePassword, KeyReplicationPassword, KeyMoverPassword}
 }
 
 // NewAuthSecret is the Secret with the password of the user default, for a cluster that names none of its own.
@@ -29,13 +28,9 @@ func NewAuthSecret(rc *redisv1.RedisCluster, password string) *corev1.Secret {
 	return newSecret(rc, rc.Name+"-auth", map[string][]byte{KeyPassword: []byte(password)})
 }
 
-// NewInternalSecret is the Secret with the passwords of the operator's, the agent's and the replication user.
-func NewInternalSecret(rc *redisv1.RedisCluster, passwords InternalPasswords) *corev1.Secret {
-	return newSecret(rc, rc.InternalSecretName(), map[string][]byte{
-		KeyOperatorPassword:    []byte(passwords.Operator),
-		KeyRedisnodePassword:   []byte(passwords.Redisnode),
-		KeyReplicationPassword: []byte(passwords.Replication),
-	})
+// NewInternalSecret is the Secret with the passwords of the users that clients do not use, by key.
+func NewInternalSecret(rc *redisv1.RedisCluster, passwords map[string][]byte) *corev1.Secret {
+	return newSecret(rc, rc.InternalSecretName(), passwords)
 }
 
 // NewAgentCASecret is the Secret with the certificate authority of the cluster's agents, in PEM. No pod mounts it.

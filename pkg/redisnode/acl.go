@@ -2,7 +2,9 @@ package redisnode
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,8 @@ import (
 // in masterauth, which has to be the password itself.
 type passwords struct {
 	Default, Operator, Redisnode, Replication string
+	// Mover is "" in a pod of an operator that did not move slots yet: its Secret was projected without it.
+	Mover string
 }
 
 // The names of the files with the passwords.
@@ -22,6 +26,7 @@ const (
 	fileOperator    = agent.UserOperator + "-password"
 	fileRedisnode   = agent.UserRedisnode + "-password"
 	fileReplication = agent.UserReplication + "-password"
+	fileMover       = agent.UserMover + "-password"
 )
 
 const (
@@ -31,6 +36,9 @@ const (
 	// Nobody of ours ever drops data, debugs, or loads code.
 	rulesOwn         = "~* &* +@all -flushall -flushdb -swapdb -debug -module"
 	rulesReplication = "+psync +replconf +ping"
+	// A source gives its keys to a target with MIGRATE, which carries the password. Whoever gets hold of it can put keys
+	// where they do not belong, and read none.
+	rulesMover = "~* +restore-asking +select"
 )
 
 // renderACL makes users.acl.
@@ -43,6 +51,9 @@ func renderACL(p passwords) string {
 	user(agent.UserOperator, p.Operator, rulesOwn)
 	user(agent.UserRedisnode, p.Redisnode, rulesOwn)
 	user(agent.UserReplication, p.Replication, rulesReplication)
+	if p.Mover != "" {
+		user(agent.UserMover, p.Mover, rulesMover)
+	}
 	return b.String()
 }
 
@@ -57,8 +68,12 @@ func readPasswords(dir string) (passwords, error) {
 		{fileOperator, &p.Operator},
 		{fileRedisnode, &p.Redisnode},
 		{fileReplication, &p.Replication},
+		{fileMover, &p.Mover},
 	} {
 		password, err := readPassword(filepath.Join(dir, f.name))
+		if f.name == fileMover && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return passwords{}, err
 		}

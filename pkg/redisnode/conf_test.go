@@ -63,9 +63,9 @@ func TestNodeTimeout(t *testing.T) {
 
 func TestRenderACL(t *testing.T) {
 	t.Parallel()
-	got := renderACL(passwords{Default: "foo", Operator: "o", Redisnode: "n", Replication: "r"})
+	got := renderACL(passwords{Default: "foo", Operator: "o", Redisnode: "n", Replication: "r", Mover: "m"})
 	lines := strings.Split(strings.TrimSpace(got), "\n")
-	if len(lines) != 4 {
+	if len(lines) != 5 {
 		t.Fatalf("got\n%s", got)
 	}
 	// printf foo | sha256sum
@@ -73,10 +73,35 @@ func TestRenderACL(t *testing.T) {
 	if lines[0] != wanted {
 		t.Errorf("got %s", lines[0])
 	}
-	for i, name := range []string{"default", "operator", "redisnode", "replication"} {
+	for i, name := range []string{"default", "operator", "redisnode", "replication", "mover"} {
 		if !strings.HasPrefix(lines[i], "user "+name+" on #") {
 			t.Errorf("line %d: %s", i, lines[i])
 		}
+	}
+	if old := renderACL(passwords{Default: "foo"}); strings.Contains(old, "user mover") {
+		t.Errorf("a user without a password: %s", old)
+	}
+}
+
+// A pod that an older operator made has no password of the mover among its files.
+func TestReadPasswords_OfAnOlderOperator(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{fileDefault, fileOperator, fileRedisnode, fileReplication} {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte("of "+name), 0o600))
+	}
+	got, err := readPasswords(dir)
+	if err != nil || got.Mover != "" || got.Replication != "of replication-password" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, fileMover), nil, 0o600))
+	if _, err = readPasswords(dir); err == nil {
+		t.Error("an empty password is one")
+	}
+	must(t, os.Remove(filepath.Join(dir, fileMover)))
+	must(t, os.Remove(filepath.Join(dir, fileOperator)))
+	if _, err = readPasswords(dir); err == nil {
+		t.Error("the operator's password is optional")
 	}
 }
 

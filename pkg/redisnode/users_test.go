@@ -1,10 +1,12 @@
 package redisnode
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/redisoperator/redis-operator/pkg/agent"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
 // What each user may do, asked of a real server.
@@ -32,6 +34,11 @@ func TestUsers(t *testing.T) {
 		}},
 		{agent.UserOperator, may, []string{
 			"CLUSTER NODES", "CONFIG GET maxmemory", "CLUSTER BUMPEPOCH", "INFO", "ACL LIST", "CLIENT LIST", "DBSIZE",
+			// What moving slots needs, key by key and whole.
+			"CLUSTER SETSLOT 1 STABLE", "CLUSTER COUNTKEYSINSLOT 1", "CLUSTER GETKEYSINSLOT 1 1", "MIGRATE h 1 k 0 1",
+			"MEMORY USAGE k", "OBJECT IDLETIME k", "DUMP k", "DEL k", "FUNCTION DUMP", "FUNCTION RESTORE x",
+			"CLUSTER SLOT-STATS SLOTSRANGE 0 1", "CLUSTER MIGRATESLOTS", "CLUSTER GETSLOTMIGRATIONS",
+			"CLUSTER CANCELSLOTMIGRATIONS", "CLUSTER MIGRATION STATUS",
 		}},
 		{agent.UserOperator, mayNot, []string{
 			"FLUSHALL", "FLUSHDB", "SWAPDB 0 1", "DEBUG SLEEP 0", "MODULE LIST", "MODULE LOAD x",
@@ -40,6 +47,11 @@ func TestUsers(t *testing.T) {
 		{agent.UserRedisnode, mayNot, []string{"FLUSHALL", "DEBUG SLEEP 0"}},
 		{agent.UserReplication, may, []string{"PING", "REPLCONF listening-port 1"}},
 		{agent.UserReplication, mayNot, []string{"GET k", "SET k v", "CLUSTER NODES", "INFO", "CONFIG GET maxmemory"}},
+		{agent.UserMover, may, []string{"SELECT 0", "RESTORE-ASKING k 0 x", "RESTORE-ASKING k 0 x REPLACE"}},
+		{agent.UserMover, mayNot, []string{
+			"GET k", "SET k v", "DEL k", "DUMP k", "KEYS x", "SCAN 0", "RESTORE k 0 x", "MIGRATE h 1 k 0 1", "PUBLISH c m",
+			"CLUSTER NODES", "CLUSTER SETSLOT 1 STABLE", "INFO", "CONFIG GET maxmemory", "ACL LIST", "FLUSHALL", "EVAL 'return 1' 0",
+		}},
 	} {
 		password := canary + test.user
 		if test.user != "default" {
@@ -58,6 +70,51 @@ func TestUsers(t *testing.T) {
 	}
 	if got := pods[0].cli("default", "wrong", "PING"); strings.Contains(got, "PONG") {
 		t.Errorf("a wrong password: %s", got)
+	}
+}
+
+// A node gives a key to another as the user mover, again and again over the connection that it keeps.
+func TestUsers_MoverTakesKeys(t *testing.T) {
+	w := newWorld(t, onDisk)
+	pods := w.form(2, 0)
+	from, to := pods[0], pods[1]
+	// Tags with two letters are in 676 slots: some are the first node's.
+	slot, tag := 0, ""
+	for c := 'a'; c <= 'z' && tag == ""; c++ {
+		slot, _ = strconv.Atoi(from.client("CLUSTER", "KEYSLOT", string(c)))
+		if slot < cluster.SlotCount/2 {
+			tag = string(c)
+		}
+	}
+	operator := func(p *testPod, args ...string) string {
+		t.Helper()
+		return p.cli(agent.UserOperator, canary+fileOperator, args...)
+	}
+	for _, key := range []string{"{" + tag + "}1", "{" + tag + "}2"} {
+		if got := from.client("SET", key, "v", "EX", "1000"); got != "OK" {
+			t.Fatal(got)
+		}
+	}
+	for _, told := range []struct {
+		pod  *testPod
+		args []string
+	}{
+		{to, []string{"CLUSTER", "SETSLOT", strconv.Itoa(slot), "IMPORTING", string(from.info().Self().ID)}},
+		{from, []string{"CLUSTER", "SETSLOT", strconv.Itoa(slot), "MIGRATING", string(to.info().Self().ID)}},
+	} {
+		if got := operator(told.pod, told.args...); got != "OK" {
+			t.Fatal(got)
+		}
+	}
+	for _, key := range []string{"{" + tag + "}1", "{" + tag + "}2"} {
+		got := operator(from, "MIGRATE", to.ip, strconv.Itoa(agent.RedisPort), "", "0", "1000", "REPLACE",
+			"AUTH2", agent.UserMover, canary+fileMover, "KEYS", key)
+		if got != "OK" {
+			t.Errorf("MIGRATE as the user mover: %s", got)
+		}
+	}
+	if got := operator(to, "CLUSTER", "COUNTKEYSINSLOT", strconv.Itoa(slot)); got != "2" {
+		t.Errorf("%s keys have arrived", got)
 	}
 }
 

@@ -97,7 +97,7 @@ func newWorld(t *testing.T, conf string) *world {
 	must(t, os.Mkdir(filepath.Join(w.config, "tls"), 0o700))
 	for name, content := range map[string]string{
 		confFile: conf, fileDefault: canary + "default\n", fileOperator: canary + fileOperator,
-		fileRedisnode: canary + fileRedisnode, fileReplication: canary + fileReplication,
+		fileRedisnode: canary + fileRedisnode, fileReplication: canary + fileReplication, fileMover: canary + fileMover,
 		"tls/" + agent.CAFile: string(ca.CertPEM), "tls/" + agent.CertFile: string(certPEM),
 		"tls/" + agent.KeyFile: string(keyPEM),
 	} {

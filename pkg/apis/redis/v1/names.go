@@ -24,7 +24,7 @@ func (rc *RedisCluster) AuthSecretName() string {
 	return rc.Name + "-auth"
 }
 
-// InternalSecretName is the Secret with the passwords of the operator's, the agent's and the replication user.
+// InternalSecretName is the Secret with the passwords of the users that clients do not use.
 func (rc *RedisCluster) InternalSecretName() string { return rc.Name + "-internal" }
 
 // AgentCASecretName is the Secret with the certificate authority of the cluster's agents. No pod mounts it.

@@ -18,9 +18,10 @@ func (c command) action(into *reply) radix.Action { return radix.Cmd(into, c[0],
 // reply is the answer to one command. An error of the server is a value in it: radix would report only the
 // first error of a pipeline, and with it the command and its arguments, which may be a password.
 type reply struct {
-	text string
-	list []string
-	err  error // a *ReplyError
+	text  string
+	list  []string
+	lists []reply // the elements that are lists themselves, which are not in list
+	err   error   // a *ReplyError
 }
 
 // knownPrefixes begin every reply of RESP2, the protocol of a connection that has not sent HELLO.
@@ -36,13 +37,54 @@ func (r *reply) UnmarshalRESP(br resp.BufferedReader, o *resp.Opts) error {
 		return &protocolError{first: bytes.Clone(first)}
 	}
 	if resp3.ArrayHeaderPrefix == resp3.Prefix(first[0]) {
-		return r.keep(resp3.Unmarshal(br, &r.list, o))
+		return r.readList(br, o, 0)
 	}
+	return r.readText(br, o)
+}
+
+func (r *reply) readText(br resp.BufferedReader, o *resp.Opts) error {
 	// Not into a string: radix would allocate whatever length is announced before anything of it has come.
 	var text strings.Builder
-	err = resp3.Unmarshal(br, &text, o)
+	err := resp3.Unmarshal(br, &text, o)
 	r.text = text.String()
 	return r.keep(err)
+}
+
+// deepest is the depth of lists in lists that is read: servers say no more than three.
+const deepest = 8
+
+// readList reads a list, of which the length is announced and not believed. An error in it is the error of the
+// whole.
+func (r *reply) readList(br resp.BufferedReader, o *resp.Opts, depth int) error {
+	var header resp3.ArrayHeader
+	if err := header.UnmarshalRESP(br, o); err != nil {
+		return err
+	}
+	for range header.NumElems {
+		first, err := br.Peek(1)
+		if err != nil {
+			return err
+		}
+		var element reply
+		nested := resp3.ArrayHeaderPrefix == resp3.Prefix(first[0])
+		switch {
+		case !strings.Contains(knownPrefixes, string(first)), nested && depth == deepest:
+			return &protocolError{first: bytes.Clone(first)}
+		case nested:
+			err = element.readList(br, o, depth+1)
+			r.lists = append(r.lists, element)
+		default:
+			err = element.readText(br, o)
+			r.list = append(r.list, element.text)
+		}
+		if err != nil {
+			return err
+		}
+		if r.err == nil {
+			r.err = element.err
+		}
+	}
+	return nil
 }
 
 // keep takes an error that the server answered with into the reply, and gives back every other.

@@ -54,7 +54,10 @@ type Status struct {
 	// PrimaryID is the node that a replica follows.
 	PrimaryID string `json:"primaryID,omitempty"`
 	// LinkUp is true when a replica is in sync.
-	LinkUp     bool  `json:"linkUp,omitempty"`
+	LinkUp bool `json:"linkUp,omitempty"`
+	// Synced is true when a replica is in sync, or was until seconds ago: when its primary has just died, it has all
+	// that was sent to it.
+	Synced     bool  `json:"synced,omitempty"`
 	ReplOffset int64 `json:"replOffset,omitempty"`
 	// SlotsOwned is the number of slots the node owns.
 	SlotsOwned int `json:"slotsOwned,omitempty"`

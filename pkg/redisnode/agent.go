@@ -102,6 +102,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error {
+		a.guard(ctx)
+		return nil
+	})
+	group.Go(func() error {
 		a.keepJoined(ctx)
 		return nil
 	})

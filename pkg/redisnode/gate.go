@@ -44,6 +44,8 @@ type gate struct {
 	holding  bool      // a start is being held
 	openedAt time.Time // zero: not since this agent started
 	stopping bool
+	server   version // of the redis that asks to start
+	yielding bool // a replica is asked to take the place of the redis that died
 	notice   string
 }
 
@@ -99,6 +101,9 @@ func (g *gate) open(ctx context.Context) (string, error) {
 	defer g.set(func() { g.holding, g.waiting = false, "" })
 
 	for {
+		if err := g.passTakeOver(ctx); err != nil {
+			return "", err
+		}
 		if err := g.passFence(ctx); err != nil {
 			return "", err
 		}
@@ -116,6 +121,24 @@ func (g *gate) open(ctx context.Context) (string, error) {
 		}
 		if err := pause(ctx, g.clock, gateInterval); err != nil {
 			return "", err
+		}
+	}
+}
+
+// takeOverInterval is how often the gate looks whether a take-over has come to its end.
+const takeOverInterval = 10 * time.Millisecond
+
+// passTakeOver waits while a replica is asked to take over, which is bounded.
+func (g *gate) passTakeOver(ctx context.Context) error {
+	for {
+		yielding := false
+		g.set(func() { yielding = g.yielding })
+		if !yielding {
+			return nil
+		}
+		g.wait("a replica is taking over")
+		if err := pause(ctx, g.clock, takeOverInterval); err != nil {
+			return err
 		}
 	}
 }
@@ -293,6 +316,8 @@ func addressesOf(table cluster.Table) []string {
 
 // writeConf writes redis.conf and users.acl. Both hold secrets: nobody but this user may read them.
 func (g *gate) writeConf(text string, secrets passwords, fresh bool) error {
+	var server version
+	g.set(func() { server = g.server })
 	conf := renderConf(text, pod{
 		IP:          g.opts.PodIP,
 		Bind:        g.opts.RedisBind,
@@ -302,7 +327,7 @@ func (g *gate) writeConf(text string, secrets passwords, fresh bool) error {
 		Replication: secrets.Replication,
 	})
 	return errors.Join(
-		writeFile(aclPath(g.opts.RunDir), []byte(renderACL(secrets)), 0o600),
+		writeFile(aclPath(g.opts.RunDir), []byte(renderACL(secrets, server)), 0o600),
 		writeFile(confPath(g.opts.RunDir), []byte(conf), 0o600),
 	)
 }

@@ -53,6 +53,7 @@ type monitor struct {
 	mu      sync.Mutex
 	last    snapshot
 	aliveAt time.Time // when it last answered
+	linkAt  time.Time // when it was last seen as a replica in sync
 }
 
 // run looks every second until the context ends, and calls seen after each look.
@@ -93,6 +94,12 @@ func (m *monitor) look(ctx context.Context) snapshot {
 	if s.alive() {
 		m.aliveAt = s.at
 	}
+	switch {
+	case s.dead: // what it starts with again is what was on its disk
+		m.linkAt = time.Time{}
+	case s.info != nil && s.info.Self().Role == cluster.Replica && s.info.LinkUp:
+		m.linkAt = s.at
+	}
 	return s
 }
 
@@ -101,6 +108,13 @@ func (m *monitor) latest() (s snapshot, aliveAt time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.last, m.aliveAt
+}
+
+// synced says whether the node, a replica, is in sync with its primary or was so until shortly before s.
+func (m *monitor) synced(s snapshot) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return s.info != nil && !s.info.Loading && !m.linkAt.IsZero() && s.at.Sub(m.linkAt) <= syncedWithin
 }
 
 // fresh is the last look when it is not older than age, or a new one.

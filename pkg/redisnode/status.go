@@ -35,6 +35,7 @@ func (a *Agent) Status(ctx context.Context) agent.Status {
 	s.Phase = phase(gate, kept, look)
 	if look.info != nil && !gate.holding {
 		describe(&s, look.info)
+		s.Synced = s.Role == roleReplica && a.node.synced(look)
 		return s
 	}
 	describeSaved(&s, a.gate.recall())

@@ -1,0 +1,102 @@
+package redisnode
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/golang/glog"
+
+	"github.com/redisoperator/redis-operator/pkg/agent"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+)
+
+const (
+	// takeOverBound is how long the replicas of a primary that died are asked. Redis may start again after it, as
+	// what it was.
+	takeOverBound = 3 * time.Second
+	// guardInterval is how often the guard looks for a redis that does not run.
+	guardInterval = 100 * time.Millisecond
+	// syncedWithin is how long ago a replica's link may have been up for its copy to count as that of a primary that
+	// has just died. A second passes between two looks; a stale copy is minutes old.
+	syncedWithin = 5 * time.Second
+)
+
+// guard keeps a connection to the pod's redis, which breaks at the moment that the process dies. When a new one is
+// refused, nobody listens on the socket any more: the process is dead, which is proven and not only suspected. The
+// best copy of a primary that died takes over at once, without a vote; a vote comes after the node-timeout only.
+func (a *Agent) guard(ctx context.Context) {
+	alive := true
+	for ctx.Err() == nil {
+		ep, err := a.endpoint()
+		if err == nil {
+			err = a.clients.Watch(ctx, ep)
+			alive = alive || !errors.Is(err, redis.ErrRefused)
+			if alive && a.proveDeath(ctx, ep) {
+				alive = false
+				a.takeOver(ctx)
+			}
+		}
+		if pause(ctx, a.opts.Clock, guardInterval) != nil {
+			return
+		}
+	}
+}
+
+// proveDeath says whether nobody listens where redis did.
+func (a *Agent) proveDeath(ctx context.Context, ep redis.Endpoint) bool {
+	_, err := a.clients.Ping(ctx, ep)
+	return ctx.Err() == nil && errors.Is(err, redis.ErrRefused)
+}
+
+// takeOver has the best synced replica of this node's dead redis take its place. Until that is done, or cannot be, the
+// gate stays shut: redis then starts as a replica. Without a synced replica it starts as what it was, with its data.
+func (a *Agent) takeOver(ctx context.Context) {
+	table := a.gate.recall().table
+	self, ok := table.Self()
+	if !ok || self.Role != cluster.Primary || self.Slots.IsEmpty() {
+		return
+	}
+	a.gate.set(func() { a.gate.yielding = true })
+	defer a.gate.set(func() { a.gate.yielding = false })
+	ctx, cancel := context.WithTimeout(ctx, takeOverBound)
+	defer cancel()
+	start := a.opts.Clock.Now()
+	result := a.giveSlots(ctx, self, table)
+	glog.Infof("%s: redis died as the primary of slots %s: %s (%s)", &a.opts, self.Slots, result,
+		a.opts.Clock.Since(start).Round(time.Millisecond))
+}
+
+// giveSlots asks one copy after the other, the one that has most first, and says what came of it.
+func (a *Agent) giveSlots(ctx context.Context, self cluster.Node, table cluster.Table) string {
+	last := "no replica is in sync: it starts again with what it has"
+	for _, to := range a.copies(ctx, table) {
+		err := a.peers.promote(ctx, to, self.ID, agent.PromoteTakeover)
+		if err == nil {
+			return to.Status.PodName + " took over"
+		}
+		last = fmt.Sprintf("%s does not take over: %v", to.Status.PodName, err)
+	}
+	return last
+}
+
+// copies are the replicas of this node, which is dead, that had followed it to its end.
+func (a *Agent) copies(ctx context.Context, table cluster.Table) []peer {
+	self, _ := table.Self()
+	var known []string
+	for _, n := range table {
+		if n.PrimaryID == self.ID && n.Addr.IP != "" {
+			known = append(known, n.Addr.IP)
+		}
+	}
+	found := slices.DeleteFunc(a.peers.ask(ctx, known), func(p peer) bool {
+		s := p.Status
+		return s.Stopping || s.Role != roleReplica || cluster.NodeID(s.PrimaryID) != self.ID || !s.Synced
+	})
+	slices.SortStableFunc(found, func(x, y peer) int { return cmp.Compare(y.Status.ReplOffset, x.Status.ReplOffset) })
+	return found
+}

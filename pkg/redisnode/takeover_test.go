@@ -1,0 +1,131 @@
+package redisnode
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/agent"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// crashGap is what a write may wait for when a primary dies: some 50 ms, and more on a machine that is busy. A vote
+// would take 18 s.
+const crashGap = 3 * time.Second
+
+// TestCrash_ReplicaTakesOver kills the redis of a primary: its replica is the primary at once, and the old one comes
+// back as a replica.
+func TestCrash_ReplicaTakesOver(t *testing.T) {
+	w := newWorld(t, onDisk)
+	pods := w.form(3, 1)
+	keep(t, pods[0])
+	traffic := newTraffic(t, pods)
+	traffic.run(200) // before
+	pods[0].kill()
+	traffic.run(200) // after
+	traffic.stop()
+	t.Logf("%d acknowledged writes, longest gap %s", traffic.count, traffic.gap.Round(time.Millisecond))
+	if traffic.gap > crashGap {
+		t.Errorf("no write for %s", traffic.gap)
+	}
+	if got := pods[3].status(); got.Role != rolePrimary || got.SlotsOwned != 5461 {
+		t.Errorf("the replica: %+v", got)
+	}
+	<-pods[0].redisDone
+	pods[0].startRedis()
+	pods[0].awaitStatus("it follows", func(s agent.Status) bool {
+		return s.Role == roleReplica && s.PrimaryID == pods[3].status().NodeID && s.LinkUp
+	})
+	keepsAll(t, pods[3])
+}
+
+// TestCrash_WithoutReplica kills the redis of a primary that nobody can replace: it starts again as the primary.
+func TestCrash_WithoutReplica(t *testing.T) {
+	w := newWorld(t, onDisk)
+	pods := w.form(3, 0)
+	keep(t, pods[0])
+	pods[0].kill()
+	<-pods[0].redisDone
+	pods[0].startRedis()
+	pods[0].awaitStatus("it is the primary", func(s agent.Status) bool { return running(s) && s.SlotsOwned == 5461 })
+	w.awaitWhole(pods)
+	keepsAll(t, pods[0])
+}
+
+// TestCrash_StaleReplica kills the redis of a primary whose replica had lost its link: a copy that lacks the last
+// writes does not win over the primary's own data.
+func TestCrash_StaleReplica(t *testing.T) {
+	w := newWorld(t, onDisk)
+	pods := w.form(3, 1)
+	replica := pods[3]
+	replica.operator("CONFIG", "SET", "masterauth", "wrong")
+	pods[0].operator("CLIENT", "KILL", "TYPE", "replica")
+	replica.awaitStatus("its copy is old", func(s agent.Status) bool { return s.Role == roleReplica && !s.LinkUp && !s.Synced })
+	keep(t, pods[0])
+	pods[0].kill()
+	<-pods[0].redisDone
+	pods[0].startRedis()
+	pods[0].awaitStatus("it is the primary", func(s agent.Status) bool { return running(s) && s.SlotsOwned == 5461 })
+	if s := replica.status(); s.Role != roleReplica {
+		t.Errorf("the stale replica: %+v", s)
+	}
+	replica.operator("CONFIG", "SET", "masterauth", canary+fileReplication)
+	w.awaitWhole(pods)
+	keepsAll(t, pods[0])
+}
+
+// TestCrash_BothCopies kills a primary and its replica at the same time: both come back as they were, with their data.
+func TestCrash_BothCopies(t *testing.T) {
+	w := newWorld(t, onDisk)
+	pods := w.form(3, 1)
+	keep(t, pods[0])
+	for _, p := range []*testPod{pods[0], pods[3]} {
+		p.kill()
+	}
+	for _, p := range []*testPod{pods[0], pods[3]} {
+		<-p.redisDone
+		p.startRedis()
+	}
+	w.awaitWhole(pods)
+	var primaries []string
+	for _, p := range []*testPod{pods[0], pods[3]} {
+		if info := p.info(); info.Self().Role == cluster.Primary {
+			primaries = append(primaries, p.name)
+		}
+	}
+	if len(primaries) != 1 {
+		t.Errorf("primaries of the shard: %v", primaries)
+	}
+	keepsAll(t, pods[1])
+}
+
+const keptKeys = 200
+
+// keep writes keys to the shard of a primary. Each is on its disk when it is acknowledged.
+func keep(t *testing.T, p *testPod) {
+	t.Helper()
+	var script strings.Builder
+	for i := range keptKeys {
+		fmt.Fprintf(&script, "SET {b}kept%d %d\n", i, i)
+	}
+	if out := p.pipe(script.String()); strings.Count(out, "OK") != keptKeys {
+		t.Fatalf("write: %s", tail(out, 3))
+	}
+}
+
+// keepsAll checks that they are there.
+func keepsAll(t *testing.T, p *testPod) {
+	t.Helper()
+	for i := range keptKeys {
+		if got := p.client("GET", fmt.Sprintf("{b}kept%d", i)); got != fmt.Sprint(i) {
+			t.Fatalf("{b}kept%d is %q", i, got)
+		}
+	}
+}
+
+// operator is redis-cli's answer, asked as the operator.
+func (p *testPod) operator(args ...string) string {
+	p.w.t.Helper()
+	return p.cli(agent.UserOperator, canary+fileOperator, args...)
+}

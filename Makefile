@@ -85,7 +85,7 @@ integration: engines ## Only what talks to real Redis and Valkey servers
 .PHONY: e2e
 e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName for one)
 	@NODES=3 $(MAKE) lab-up lab-images
-	@eval "$$($(LAB) env)" && export PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
+	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
 	  go test -tags e2e ./test/e2e -count=1 -timeout 40m -v $(E2E)
 
 .PHONY: bench

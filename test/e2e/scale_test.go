@@ -75,6 +75,9 @@ func TestScaleGently(t *testing.T) {
 	if err := traffic.Stop(); err != nil {
 		t.Errorf("the writer got errors: %v", err)
 	}
+	if n := traffic.Broken(); n > 0 {
+		t.Errorf("%d connections of the writer broke", n)
+	}
 	if err := traffic.Lost(t); err != nil {
 		t.Errorf("acknowledged writes are lost: %v", err)
 	}

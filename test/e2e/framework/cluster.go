@@ -108,6 +108,22 @@ func (c *Cluster) WaitMasters(t *testing.T, masters int, timeout time.Duration) 
 	})
 }
 
+// Demoted is nil once the status has the node as no master any more.
+func (c *Cluster) Demoted(id string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		rc, err := c.Get(ctx)
+		if err != nil {
+			return err
+		}
+		for _, n := range rc.Status.Nodes {
+			if n.ID == id && n.Role == redisv1.RoleMaster {
+				return fmt.Errorf("%s is still the master of %v", n.PodName, n.Slots)
+			}
+		}
+		return nil
+	}
+}
+
 // Pods are the cluster's pods.
 func (c *Cluster) Pods(ctx context.Context) ([]corev1.Pod, error) {
 	list, err := c.Kube.CoreV1().Pods(c.Namespace).List(ctx,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,9 +24,12 @@ type ReplyError string
 
 func (e ReplyError) Error() string { return string(e) }
 
+// dialTimeout is for an address that nobody has any more.
+const dialTimeout = time.Second
+
 // DialRedis connects to a node and authenticates when there is a password.
 func DialRedis(ctx context.Context, addr, user, password string) (*Redis, error) {
-	var d net.Dialer
+	d := net.Dialer{Timeout: dialTimeout}
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
@@ -118,6 +122,8 @@ type Client struct {
 	conns          map[string]*Redis
 	slots          map[uint16]string
 	next           int
+	stale          bool // a node has said that a slot is elsewhere
+	refreshed      time.Time
 }
 
 // NewClient makes a client that starts at any of these nodes.
@@ -146,6 +152,7 @@ const mostRedirects = 16
 
 // do is Do, and says which node has answered.
 func (c *Client) do(ctx context.Context, key string, args []string) (any, string, error) {
+	c.refresh(ctx)
 	slot := Slot(key)
 	addr := c.slots[slot]
 	if addr == "" {
@@ -165,7 +172,7 @@ func (c *Client) do(ctx context.Context, key string, args []string) (any, string
 		switch {
 		case len(words) == 3 && words[0] == "MOVED":
 			addr, asking = words[2], false
-			c.slots[slot] = addr
+			c.slots[slot], c.stale = addr, true
 		case len(words) == 3 && words[0] == "ASK":
 			addr, asking = words[2], true
 		case words[0] == "TRYAGAIN":
@@ -174,6 +181,45 @@ func (c *Client) do(ctx context.Context, key string, args []string) (any, string
 		}
 	}
 	return nil, addr, fmt.Errorf("%s: more than %d redirects", key, mostRedirects)
+}
+
+// refreshPace bounds how often a client asks who owns what.
+const refreshPace = 200 * time.Millisecond
+
+// refresh asks who owns what after a redirect, as clients of clusters do.
+func (c *Client) refresh(ctx context.Context) {
+	if !c.stale || time.Since(c.refreshed) < refreshPace {
+		return
+	}
+	c.stale, c.refreshed = false, time.Now()
+	reply, err := c.at(ctx, c.seed(), false, []string{"CLUSTER", "SLOTS"})
+	ranges, ok := reply.([]any)
+	if err != nil || !ok {
+		c.stale = true
+		return
+	}
+	for _, r := range ranges {
+		if fields, ok := r.([]any); ok && len(fields) > 2 {
+			c.learn(fields)
+		}
+	}
+}
+
+// learn takes one range of CLUSTER SLOTS: first, last, primary, replicas.
+func (c *Client) learn(fields []any) {
+	first, _ := fields[0].(int64)
+	last, _ := fields[1].(int64)
+	primary, _ := fields[2].([]any)
+	if len(primary) < 2 {
+		return
+	}
+	addr := fmt.Sprintf("%v:%v", primary[0], primary[1])
+	for slot := first; slot <= last; slot++ {
+		c.slots[uint16(slot)] = addr //nolint:gosec // below 16384
+	}
+	if !slices.Contains(c.seeds, addr) {
+		c.seeds = append(c.seeds, addr)
+	}
 }
 
 // seed is any node: the next one each time, for the last one may be gone.

@@ -78,7 +78,19 @@ func (tr *Traffic) Lap() Latencies {
 	return Latencies{Writes: len(all), P50: all[len(all)/2], P99: all[len(all)*99/100], Max: all[len(all)-1]}
 }
 
-// Stop ends the writing, and returns the errors that writers were answered with, redirects not counted.
+// Broken is how many times a connection broke or could not be made. The write was tried again.
+func (tr *Traffic) Broken() int {
+	n := 0
+	for _, w := range tr.writers {
+		w.mu.Lock()
+		n += w.broken
+		w.mu.Unlock()
+	}
+	return n
+}
+
+// Stop ends the writing, and returns the errors that writers were answered with. Redirects are none, nor is a
+// connection that broke, when the write came through within half a minute.
 func (tr *Traffic) Stop() error {
 	tr.halt()
 	var errs []error
@@ -119,8 +131,9 @@ type writer struct {
 	keys    []history // only the writer's goroutine, until it has ended
 	errs    []error
 
-	mu   sync.Mutex
-	took []time.Duration
+	mu     sync.Mutex
+	took   []time.Duration
+	broken int
 }
 
 // writeTimeout is longer than any failover takes.
@@ -141,25 +154,46 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
+// write tries until it is acknowledged, or refused, or the time is over.
 func (w *writer) write(ctx context.Context, key int, number int64) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	name := w.prefix + strconv.Itoa(key)
 	w.keys[key].sent = number
+	for {
+		err := w.try(ctx, w.prefix+strconv.Itoa(key), number)
+		var re ReplyError
+		switch {
+		case err == nil:
+			w.keys[key].acked = number
+			return nil
+		case errors.As(err, &re) || ctx.Err() != nil:
+			return err
+		}
+		w.mu.Lock()
+		w.broken++
+		w.mu.Unlock()
+		time.Sleep(tryAgain)
+	}
+}
+
+// tryAgain is how long a client rests after a connection broke.
+const tryAgain = 5 * time.Millisecond
+
+func (w *writer) try(ctx context.Context, name string, number int64) error {
 	_, addr, err := w.client.do(ctx, name, []string{"SET", name, strconv.FormatInt(number, 10)})
 	if err != nil {
 		return fmt.Errorf("SET %s at %s: %w", name, addr, err)
 	}
-	if w.options.Wait {
-		copies, err := w.client.at(ctx, addr, false, []string{"WAIT", "1", "1000"})
-		if err != nil {
-			return fmt.Errorf("WAIT at %s: %w", addr, err)
-		}
-		if n, _ := copies.(int64); n < 1 {
-			return fmt.Errorf("WAIT 1 at %s: no replica has %s after a second", addr, name)
-		}
+	if !w.options.Wait {
+		return nil
 	}
-	w.keys[key].acked = number
+	copies, err := w.client.at(ctx, addr, false, []string{"WAIT", "1", "1000"})
+	if err != nil {
+		return fmt.Errorf("WAIT at %s: %w", addr, err)
+	}
+	if n, _ := copies.(int64); n < 1 {
+		return ReplyError(fmt.Sprintf("WAIT 1 at %s: no replica has %s after a second", addr, name))
+	}
 	return nil
 }
 

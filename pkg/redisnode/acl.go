@@ -36,13 +36,18 @@ const (
 	// Nobody of ours ever drops data, debugs, or loads code.
 	rulesOwn         = "~* &* +@all -flushall -flushdb -swapdb -debug -module"
 	rulesReplication = "+psync +replconf +ping"
+	// From Valkey 9 on a source gives whole slots to a target in the name of the user that replicates: a snapshot and
+	// then the stream of writes, each checked by its rights. What has no key never comes that way. Other servers do not
+	// know the subcommand, and would not start with it in the file.
+	rulesSlotStream = " +cluster|syncslots +select +@write +pfcount " +
+		"-flushall -flushdb -swapdb -migrate -restore-asking ~*"
 	// A source gives its keys to a target with MIGRATE, which carries the password. Whoever gets hold of it can put keys
 	// where they do not belong, and read none.
 	rulesMover = "~* +restore-asking +select"
 )
 
-// renderACL makes users.acl.
-func renderACL(p passwords) string {
+// renderACL makes users.acl for a server of this version.
+func renderACL(p passwords, v version) string {
 	var b strings.Builder
 	user := func(name, password, rules string) {
 		fmt.Fprintf(&b, "user %s on #%x %s\n", name, sha256.Sum256([]byte(password)), rules)
@@ -50,7 +55,11 @@ func renderACL(p passwords) string {
 	user("default", p.Default, rulesDefault)
 	user(agent.UserOperator, p.Operator, rulesOwn)
 	user(agent.UserRedisnode, p.Redisnode, rulesOwn)
-	user(agent.UserReplication, p.Replication, rulesReplication)
+	replication := rulesReplication
+	if v.streamsSlots() {
+		replication += rulesSlotStream
+	}
+	user(agent.UserReplication, p.Replication, replication)
 	if p.Mover != "" {
 		user(agent.UserMover, p.Mover, rulesMover)
 	}

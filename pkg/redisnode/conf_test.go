@@ -63,7 +63,7 @@ func TestNodeTimeout(t *testing.T) {
 
 func TestRenderACL(t *testing.T) {
 	t.Parallel()
-	got := renderACL(passwords{Default: "foo", Operator: "o", Redisnode: "n", Replication: "r", Mover: "m"})
+	got := renderACL(passwords{Default: "foo", Operator: "o", Redisnode: "n", Replication: "r", Mover: "m"}, version{})
 	lines := strings.Split(strings.TrimSpace(got), "\n")
 	if len(lines) != 5 {
 		t.Fatalf("got\n%s", got)
@@ -78,7 +78,7 @@ func TestRenderACL(t *testing.T) {
 			t.Errorf("line %d: %s", i, lines[i])
 		}
 	}
-	if old := renderACL(passwords{Default: "foo"}); strings.Contains(old, "user mover") {
+	if old := renderACL(passwords{Default: "foo"}, version{}); strings.Contains(old, "user mover") {
 		t.Errorf("a user without a password: %s", old)
 	}
 }
@@ -158,6 +158,27 @@ func TestHasDataset(t *testing.T) {
 		}
 		if got := hasDataset(test.conf, dir); got != test.wanted {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// Only a server that knows the subcommand finds it in its users.acl: others would not start.
+func TestRenderACL_ByVersion(t *testing.T) {
+	t.Parallel()
+	for text, wanted := range map[string]bool{
+		"Valkey server v=9.1.2 sha=00000000:0 malloc=jemalloc-5.3.1 bits=64 build=9108e8f1788612b": true,
+		"Valkey server v=10.0.0 sha=0":           true,
+		"Valkey server v=8.1.1 sha=0":            false,
+		"Redis server v=8.6.3 sha=0":             false,
+		"Redis server v=9.0.0 sha=0":             false,
+		"Redis server v=7.0.15 sha=0":            false,
+		"":                                       false,
+		"Valkey server v=x":                      false,
+		"Valkey server v=99999999999999999999.1": false,
+	} {
+		got := renderACL(passwords{Default: "foo"}, parseVersion(text))
+		if strings.Contains(got, "syncslots") != wanted {
+			t.Errorf("%q:\n%s", text, got)
 		}
 	}
 }

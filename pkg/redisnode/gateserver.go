@@ -15,6 +15,9 @@ const (
 	pathStart = "/v1/start"
 	pathStop  = "/v1/stop"
 	pathInfo  = "/v1/info"
+
+	// keyVersion is the parameter of a start that says what will start.
+	keyVersion = "version"
 )
 
 // leave is the answer to a start: it may start now.
@@ -35,6 +38,8 @@ type stopped struct {
 func newGateServer(ctx context.Context, a *Agent) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+pathStart, func(w http.ResponseWriter, r *http.Request) {
+		server := parseVersion(r.URL.Query().Get(keyVersion))
+		a.gate.set(func() { a.gate.server = server })
 		conf, err := a.gate.open(r.Context())
 		if err != nil {
 			answer(w, http.StatusServiceUnavailable, leave{Error: err.Error()})

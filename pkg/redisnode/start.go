@@ -8,8 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/golang/glog"
@@ -32,9 +34,10 @@ func Start(ctx context.Context, runDir string, c clock.Clock) (Command, error) {
 	if err != nil {
 		return Command{}, err
 	}
+	version := versionOf(ctx, path)
 	said := ""
 	for {
-		conf, err := askLeave(ctx, runDir)
+		conf, err := askLeave(ctx, runDir, version)
 		if err == nil {
 			return Command{Path: path, Args: []string{path, conf}}, nil
 		}
@@ -64,9 +67,19 @@ func findServer() (string, error) {
 	return "", fmt.Errorf("the image of the container has no server: %w", errors.Join(errs...))
 }
 
-func askLeave(ctx context.Context, runDir string) (string, error) {
+// versionOf is what the server says of itself; "" when it does not.
+func versionOf(ctx context.Context, path string) string {
+	out, err := exec.CommandContext(ctx, path, "--version").Output() //nolint:gosec // the server of the image
+	if err != nil {
+		glog.Warningf("%s --version: %v", path, err)
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func askLeave(ctx context.Context, runDir, version string) (string, error) {
 	var l leave
-	if err := callGate(ctx, runDir, pathStart, &l); err != nil {
+	if err := callGate(ctx, runDir, pathStart+"?"+url.Values{keyVersion: {version}}.Encode(), &l); err != nil {
 		return "", err
 	}
 	if l.Conf == "" {

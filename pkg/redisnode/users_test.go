@@ -1,12 +1,16 @@
 package redisnode
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/redisoperator/redis-operator/pkg/agent"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis/redistest"
 )
 
 // What each user may do, asked of a real server.
@@ -86,10 +90,6 @@ func TestUsers_MoverTakesKeys(t *testing.T) {
 			tag = string(c)
 		}
 	}
-	operator := func(p *testPod, args ...string) string {
-		t.Helper()
-		return p.cli(agent.UserOperator, canary+fileOperator, args...)
-	}
 	for _, key := range []string{"{" + tag + "}1", "{" + tag + "}2"} {
 		if got := from.client("SET", key, "v", "EX", "1000"); got != "OK" {
 			t.Fatal(got)
@@ -102,18 +102,18 @@ func TestUsers_MoverTakesKeys(t *testing.T) {
 		{to, []string{"CLUSTER", "SETSLOT", strconv.Itoa(slot), "IMPORTING", string(from.info().Self().ID)}},
 		{from, []string{"CLUSTER", "SETSLOT", strconv.Itoa(slot), "MIGRATING", string(to.info().Self().ID)}},
 	} {
-		if got := operator(told.pod, told.args...); got != "OK" {
+		if got := told.pod.operator(told.args...); got != "OK" {
 			t.Fatal(got)
 		}
 	}
 	for _, key := range []string{"{" + tag + "}1", "{" + tag + "}2"} {
-		got := operator(from, "MIGRATE", to.ip, strconv.Itoa(agent.RedisPort), "", "0", "1000", "REPLACE",
+		got := from.operator("MIGRATE", to.ip, strconv.Itoa(agent.RedisPort), "", "0", "1000", "REPLACE",
 			"AUTH2", agent.UserMover, canary+fileMover, "KEYS", key)
 		if got != "OK" {
 			t.Errorf("MIGRATE as the user mover: %s", got)
 		}
 	}
-	if got := operator(to, "CLUSTER", "COUNTKEYSINSLOT", strconv.Itoa(slot)); got != "2" {
+	if got := to.operator("CLUSTER", "COUNTKEYSINSLOT", strconv.Itoa(slot)); got != "2" {
 		t.Errorf("%s keys have arrived", got)
 	}
 }
@@ -129,4 +129,85 @@ func splitArgs(command string) []string {
 		args = append(args, strings.Fields(part)...)
 	}
 	return args
+}
+
+// A server that gives whole slots by itself does so in the name of the user that replicates. What clients write
+// meanwhile comes the same way, whatever it is that they write.
+func TestUsers_ReplicationTakesSlots(t *testing.T) {
+	useEngine(t, "valkey 9")
+	w := newWorld(t, onDisk)
+	pods := w.form(2, 0)
+	from, to := pods[0], pods[1]
+	slot := from.client("CLUSTER", "KEYSLOT", "b")
+	const fill = "for i = 1, 5000 do redis.call('SET', '{b}' .. i, i) end redis.call('RPUSH', '{b}l', 3, 1, 2) return 1"
+	if got := from.client("EVAL", fill, "1", "{b}"); got != "1" {
+		t.Fatal(got)
+	}
+	// The snapshot takes a while: what follows comes as a stream.
+	if got := from.operator("CONFIG", "SET", "rdb-key-save-delay", "100"); got != "OK" {
+		t.Fatal(got)
+	}
+	got := from.operator("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", string(to.info().Self().ID))
+	if got != "OK" {
+		t.Fatal(got)
+	}
+	eventually(t, "the snapshot is being taken", func() (bool, string) {
+		jobs := from.operator("CLUSTER", "GETSLOTMIGRATIONS")
+		return strings.Contains(jobs, "snapshotting"), jobs
+	})
+	from.pipe(everyKindOfWrite)
+	eventually(t, "the slot has its new owner", func() (bool, string) {
+		return to.info().Self().Slots.Len() == cluster.SlotCount/2+1, from.operator("CLUSTER", "GETSLOTMIGRATIONS")
+	})
+	if refused := to.operator("ACL", "LOG"); strings.TrimSpace(refused) != "" {
+		t.Errorf("the target refused:\n%s", refused)
+	}
+	for key, wanted := range map[string]string{"{b}5000": "5000", "{b}n": "1", "{b}f": "1"} {
+		if value := to.client("GET", key); value != wanted {
+			t.Errorf("%s has arrived as %q", key, value)
+		}
+	}
+	if stats := to.operator("INFO", "commandstats"); !strings.Contains(stats, "cmdstat_pfcount:") {
+		t.Errorf("the writes did not come as a stream:\n%s", stats)
+	}
+}
+
+const everyKindOfWrite = `MULTI
+SET {b}m 1
+INCR {b}n
+EXEC
+EVAL "redis.call('SET', KEYS[1], 1) return redis.call('INCR', KEYS[2])" 2 {b}e {b}f
+XADD {b}s * a 1
+XGROUP CREATE {b}s g 0
+XREADGROUP GROUP g c COUNT 1 STREAMS {b}s >
+PFADD {b}p x
+PFCOUNT {b}p
+GETEX {b}m EX 1000
+SET {b}gone 1 PX 1
+SORT {b}l STORE {b}sorted
+GETDEL {b}gone
+SETBIT {b}bits 7 1
+GEOADD {b}geo 1 1 x
+GEOSEARCHSTORE {b}geo2 {b}geo FROMMEMBER x BYRADIUS 1 m
+HSET {b}h a 1
+HINCRBYFLOAT {b}h a 0.5
+SPUBLISH {b}c m
+PUBLISH c m
+COPY {b}h {b}h2 REPLACE
+RENAME {b}h2 {b}h3
+UNLINK {b}h3
+EXPIRE {b}h 100
+`
+
+// useEngine makes the pods of a test run a server of the lab's cache, by the beginning of its version.
+func useEngine(t *testing.T, version string) {
+	t.Helper()
+	engines := redistest.Engines(t)
+	i := slices.IndexFunc(engines, func(e redistest.Engine) bool { return strings.HasPrefix(e.Version, version) })
+	if i < 0 {
+		t.Skipf("this machine has no %s", version)
+	}
+	dir := t.TempDir()
+	must(t, os.Symlink(engines[i].Server, filepath.Join(dir, "valkey-server")))
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }

@@ -27,6 +27,7 @@ func TestPrimaryCrashes(t *testing.T) {
 	c := env.InstallCluster(t, ns, "demo", "image.repository=redis", "image.tag=8.0", "image.pullPolicy=Never")
 	c.WaitReady(t, time.Minute)
 	traffic := c.StartTraffic(t, framework.TrafficOptions{Writers: 2, Keys: 1000, Rate: 200, Wait: true})
+	observer := c.StartObserver(t, observeGrace)
 	for range crashes {
 		rc, err := c.Get(t.Context())
 		if err != nil {
@@ -47,6 +48,9 @@ func TestPrimaryCrashes(t *testing.T) {
 	}
 	if err := traffic.Stop(); err != nil {
 		t.Errorf("writers got errors: %v", err)
+	}
+	if looks, err := observer.Stop(); err != nil {
+		t.Errorf("in %d looks: %v", looks, err)
 	}
 	if err := traffic.Lost(t); err != nil {
 		t.Errorf("acknowledged writes are lost: %v", err)

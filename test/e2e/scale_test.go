@@ -13,6 +13,8 @@ import (
 const (
 	restTime  = 10 * time.Second
 	scaleTime = 3 * time.Minute
+	// observeGrace is what nodes need to hear of a new owner or of a pod that is gone.
+	observeGrace = 10 * time.Second
 )
 
 // TestScaleUnderTraffic takes a cluster from three masters to five, back, to eight and back, while clients write and
@@ -33,6 +35,7 @@ func TestScaleUnderTraffic(t *testing.T) {
 			const keys = 20000
 			c.Write(t, keys)
 			traffic := c.StartTraffic(t, framework.TrafficOptions{Writers: 4, Keys: 1000, Rate: 100})
+			observer := c.StartObserver(t, observeGrace)
 			for _, masters := range []int{5, 3, 8, 3} {
 				begin := time.Now()
 				c.Scale(t, masters)
@@ -46,6 +49,12 @@ func TestScaleUnderTraffic(t *testing.T) {
 			}
 			if err := traffic.Stop(); err != nil {
 				t.Errorf("writers got errors: %v", err)
+			}
+			if looks, err := observer.Stop(); err != nil {
+				t.Errorf("in %d looks: %v", looks, err)
+			}
+			if err := c.StrayKeys(t.Context()); err != nil {
+				t.Error(err)
 			}
 			if err := traffic.Lost(t); err != nil {
 				t.Errorf("acknowledged writes are lost: %v", err)

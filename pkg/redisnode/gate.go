@@ -45,7 +45,7 @@ type gate struct {
 	openedAt time.Time // zero: not since this agent started
 	stopping bool
 	server   version // of the redis that asks to start
-	yielding bool // a replica is asked to take the place of the redis that died
+	yielding bool    // a replica is asked to take the place of the redis that died
 	notice   string
 }
 

@@ -69,7 +69,7 @@ func findServer() (string, error) {
 
 // versionOf is what the server says of itself; "" when it does not.
 func versionOf(ctx context.Context, path string) string {
-	out, err := exec.CommandContext(ctx, path, "--version").Output() //nolint:gosec // the server of the image
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
 		glog.Warningf("%s --version: %v", path, err)
 		return ""

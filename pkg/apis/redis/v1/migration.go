@@ -25,7 +25,7 @@ type MigrationEngine string
 
 // The engines.
 const (
-	// EngineAuto lets the servers move whole slots where both ends can (Valkey 9, Redis 8.4), and moves key by key elsewhere.
+	// EngineAuto lets the servers move whole slots where both can (Valkey 9, Redis 8.4), and moves key by key elsewhere.
 	EngineAuto MigrationEngine = "Auto"
 	// EngineClassic moves key by key, which every server can.
 	EngineClassic MigrationEngine = "Classic"

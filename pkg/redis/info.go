@@ -67,6 +67,40 @@ func (f info) allKeys() int64 {
 	return sum
 }
 
+// notData is what used_memory has in it besides the data and its tables, as the servers name it.
+var notData = []string{
+	"used_memory_startup", "used_memory_scripts", "mem_replication_backlog", "mem_replica_full_sync_buffer",
+	"mem_clients_slaves", "mem_clients_normal", "mem_cluster_links", "mem_aof_buffer",
+	"mem_cluster_slot_migration_output_buffer", "mem_cluster_slot_migration_input_buffer", // Redis 8.4
+	"mem_cluster_slot_import", "mem_cluster_slot_export", // Valkey 9
+}
+
+// dataBytes is the memory that would be free if the node had no keys: keys, values, and the tables that they are
+// found in. used_memory_dataset leaves the tables out, which in Redis 8 are most of a small slot (2.4 kB each),
+// and wraps around below zero on an empty node.
+func (f info) dataBytes() int64 {
+	bytes := f.number("used_memory")
+	for _, name := range notData {
+		bytes -= f.number(name)
+	}
+	return max(0, bytes)
+}
+
+// tableBytes is the part of dataBytes that is tables.
+func (f info) tableBytes() int64 {
+	bytes := f.number("used_memory_overhead")
+	for _, name := range notData {
+		bytes -= f.number(name)
+	}
+	return max(0, bytes)
+}
+
+// evicts is true when keys are given up where memory is short.
+func (f info) evicts() bool {
+	policy := f["maxmemory_policy"]
+	return policy != "" && policy != "noeviction"
+}
+
 // version is the engine and its version. Valkey keeps redis_version, of the last Redis that it is
 // compatible with, for old clients.
 func (f info) version() string {
@@ -135,6 +169,8 @@ func nodeInfo(nodes string, clusterInfo, server info) (*cluster.NodeInfo, error)
 		ReplOffset:   server.offset(),
 		Keys:         server.keys("db0"),
 		UsedBytes:    server.number("used_memory"),
+		DataBytes:    server.dataBytes(),
+		Evicts:       server.evicts(),
 		Clients:      server.number("connected_clients"),
 		MaxBytes:     server.number("maxmemory"),
 		Version:      server.version(),

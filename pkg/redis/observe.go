@@ -21,7 +21,8 @@ type Observation struct {
 	Err  error
 }
 
-// Observe asks one node for its table and its state, in one pipeline, and changes nothing.
+// Observe asks one node for its table and its state, in one pipeline, and changes nothing. A server that may be
+// migrating slots by itself is asked for these tasks after that: what an older one would call an error is not sent.
 //
 // A node that loads its dataset gives no table before Valkey 8.1: that is ErrLoading, and the node is alive.
 func (c *Clients) Observe(ctx context.Context, ep Endpoint) (*cluster.NodeInfo, error) {
@@ -38,7 +39,15 @@ func (c *Clients) observe(ctx context.Context, ep Endpoint) (*cluster.NodeInfo, 
 	if err != nil {
 		return nil, err
 	}
-	return nodeInfo(replies[0].text, parseInfo(replies[1].text), parseInfo(replies[2].text))
+	clusterInfo := parseInfo(replies[1].text)
+	node, err := nodeInfo(replies[0].text, clusterInfo, parseInfo(replies[2].text))
+	if err != nil {
+		return nil, err
+	}
+	if err = c.observeTasks(ctx, ep, node, clusterInfo); err != nil {
+		return nil, err
+	}
+	return node, nil
 }
 
 // ObserveAll observes nodes in parallel. Observations are in the order of the endpoints. A node that hangs

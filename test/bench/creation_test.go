@@ -1,7 +1,7 @@
 //go:build bench
 
-// Package bench measures the whole on a real Kubernetes. `make bench` runs it in a lab of one node and writes
-// what it measured to RESULTS.md beside this file.
+// Package bench measures: the creation of a cluster on a real Kubernetes (the lab), and the moving of slots between
+// servers on loopback. `make bench` writes what it measured to RESULTS.md beside this file.
 package bench
 
 import (
@@ -157,8 +157,7 @@ func write(t *testing.T, env *framework.Env, all []series) {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# What was measured\n\nWritten by `make bench`. Times are of one shared machine: only ratios within one run compare.\n\n"+
-		"## From `helm install` to Ready\n\n%s, %d cores, Kubernetes %s with %d node(s), redis:8.0, %d rounds, seconds.\n\n"+
+	fmt.Fprintf(&b, "%s, %d cores, Kubernetes %s with %d node(s), redis:8.0, %d rounds, seconds.\n\n"+
 		"| what | n | median | best | worst |\n|---|---|---|---|---|\n",
 		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), nodes.Items[0].Status.NodeInfo.KubeletVersion,
 		len(nodes.Items), rounds)
@@ -168,8 +167,5 @@ func write(t *testing.T, env *framework.Env, all []series) {
 	ratio := func(a, b series) float64 { return a.median().Seconds() / b.median().Seconds() }
 	fmt.Fprintf(&b, "\n3+3 takes %.2f × six bare pods; 6+6 takes %.2f × 3+3, and %.2f × twelve bare pods.\n",
 		ratio(all[1], all[0]), ratio(all[3], all[1]), ratio(all[3], all[2]))
-	t.Log("\n" + b.String())
-	if err := os.WriteFile("RESULTS.md", []byte(b.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	keep(t, "From `helm install` to Ready", b.String())
 }

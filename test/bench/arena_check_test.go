@@ -1,0 +1,85 @@
+//go:build bench
+
+package bench
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis/redistest"
+	"github.com/redisoperator/redis-operator/test/e2e/framework"
+)
+
+// TestArena breaks a cluster by hand and sees that what looks at it afterwards notices: a measure that does not know
+// what was lost would praise a mover that loses.
+func TestArena(t *testing.T) {
+	a := newArena(t, redistest.Default(t), newDataset(small, 0.001), 0)
+	if err := a.check(t.Context()); err != nil {
+		t.Fatalf("nothing is wrong yet: %v", err)
+	}
+	key := a.data.key(7)
+	owner, other := a.ownerOf(t, key)
+	value := owner.MustDo(t, "GET", key)
+	noticed := func(what string) {
+		t.Helper()
+		if err := a.check(t.Context()); err == nil {
+			t.Errorf("%s: nobody noticed", what)
+		}
+	}
+	owner.MustDo(t, "DEL", key)
+	noticed("a key is gone")
+	owner.MustDo(t, "SET", key, value+"?")
+	noticed("a value is another")
+	owner.MustDo(t, "SET", key, value, "EX", "1000")
+	noticed("a key has got a time to live")
+	owner.MustDo(t, "SET", key, value)
+	if err := a.check(t.Context()); err != nil {
+		t.Errorf("all is as it was, but: %v", err)
+	}
+
+	// The probe writes what belongs there, so that what is broken heals soon: it is broken until that is noticed.
+	client := startProbe(t, orders{Addrs: a.addrs(), Data: dataset{Kind: small, Count: 8}, Rate: probeRate})
+	defer client.stop(t)
+	if l := client.cut(t); l.Errors > 0 {
+		t.Errorf("the probe finds %d errors where nothing is wrong: %s", l.Errors, l.FirstError)
+	}
+	for _, broken := range [][]string{{"DEL", key}, {"SET", key, "short"}, {"LPUSH", key, "x"}} {
+		redistest.Eventually(t, overdue, func() error {
+			owner.MustDo(t, "DEL", key)
+			owner.MustDo(t, broken[0], broken[1:]...)
+			if l := client.cut(t); l.Errors == 0 {
+				return fmt.Errorf("after %v the probe has seen no error in %d requests", broken, l.Requests)
+			}
+			return nil
+		})
+	}
+
+	slot := strconv.Itoa(int(framework.Slot(key)))
+	other.MustDo(t, "CLUSTER", "SETSLOT", slot, "IMPORTING", owner.MustDo(t, "CLUSTER", "MYID"))
+	v, err := a.observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.settled(v, 3) == nil {
+		t.Error("a slot is open: nobody noticed")
+	}
+}
+
+// ownerOf is the primary that has a key, and one that has not.
+func (a *arena) ownerOf(t *testing.T, key string) (owner, other *redistest.Server) {
+	t.Helper()
+	v, err := a.observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range v.Members[:primaries] {
+		if m.Info.Self().Slots.Has(cluster.Slot(framework.Slot(key))) {
+			owner = a.servers[i]
+		} else {
+			other = a.servers[i]
+		}
+	}
+	return owner, other
+}

@@ -1,0 +1,346 @@
+//go:build bench
+
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+	"github.com/redisoperator/redis-operator/test/e2e/framework"
+)
+
+// probeEnv holds the orders of a process that is the probe.
+const probeEnv = "BENCH_PROBE"
+
+// orders are what the probe is to do.
+type orders struct {
+	Addrs []string // of the primaries
+	Data  dataset
+	Rate  int // requests a second
+}
+
+// latencies are what a window of the probe's requests came to: those that were due in it, each measured from when it
+// was due.
+type latencies struct {
+	Requests      int
+	P50, P99, Max time.Duration
+	Errors        int
+	FirstError    string
+	Redirects     int
+}
+
+// probe is the process, as the tests see it.
+type probe struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// startProbe starts the client. It asks at its pace from now on, until stop.
+func startProbe(t *testing.T, o orders) *probe {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &probe{cmd: exec.Command(os.Args[0])}
+	p.cmd.Env = append(os.Environ(), probeEnv+"="+string(text))
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.Stderr = os.Stderr
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.out = bufio.NewReader(out)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.cut(t) // it has connected
+	return p
+}
+
+// cut ends a window and begins the next.
+func (p *probe) cut(t *testing.T) latencies {
+	t.Helper()
+	if _, err := io.WriteString(p.in, "cut\n"); err != nil {
+		t.Fatalf("the probe has ended: %v", err)
+	}
+	line, err := p.out.ReadBytes('\n')
+	if err != nil {
+		t.Fatalf("the probe has ended: %v", err)
+	}
+	var l latencies
+	if err := json.Unmarshal(line, &l); err != nil {
+		t.Fatalf("the probe says %q: %v", line, err)
+	}
+	return l
+}
+
+func (p *probe) stop(t *testing.T) {
+	t.Helper()
+	_ = p.in.Close()
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the probe: %v", err)
+	}
+}
+
+// probeMain is the process.
+func probeMain(text string) int {
+	var o orders
+	err := json.Unmarshal([]byte(text), &o)
+	if err == nil {
+		err = runProbe(context.Background(), o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "probe:", err)
+		return 1
+	}
+	return 0
+}
+
+// client asks at a steady pace, whatever becomes of what it asked before.
+type client struct {
+	orders
+	lanes  map[string]*lane
+	owners [cluster.SlotCount]atomic.Pointer[lane]
+	window atomic.Pointer[window]
+	failed chan error
+}
+
+// lane is the connection to one server, and what was asked on it that has no answer yet.
+type lane struct {
+	wire    *wire
+	mu      sync.Mutex
+	pending []*call
+}
+
+// call is a request under way; nil stands for an ASKING.
+type call struct {
+	request
+	due    time.Time
+	window *window
+	hops   int
+}
+
+// window is the requests that were due in a time.
+type window struct {
+	mu         sync.Mutex
+	open       int // have no answer yet
+	took       []time.Duration
+	errors     int
+	firstError string
+	redirects  int
+}
+
+// mostHops ends a ring of redirects.
+const mostHops = 64
+
+func runProbe(ctx context.Context, o orders) error {
+	c := &client{orders: o, lanes: map[string]*lane{}, failed: make(chan error, 2*len(o.Addrs)+1)}
+	c.window.Store(&window{})
+	for _, addr := range o.Addrs {
+		w, err := dialWire(ctx, addr)
+		if err != nil {
+			return err
+		}
+		c.lanes[addr] = &lane{wire: w}
+	}
+	if err := c.learn(ctx); err != nil {
+		return err
+	}
+	for _, l := range c.lanes {
+		go func() { c.failed <- c.listen(l) }()
+	}
+	go c.pace(time.Now())
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		l, err := c.cut()
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(l); err != nil {
+			return err
+		}
+	}
+	return nil // the end of the input is the end of the probe
+}
+
+// learn asks each server which slots it has.
+func (c *client) learn(ctx context.Context) error {
+	clients := redis.NewClients(redis.Dialer{})
+	defer clients.Close()
+	for addr, l := range c.lanes {
+		node, err := clients.Observe(ctx, redis.Endpoint{Addr: addr})
+		if err != nil {
+			return err
+		}
+		for slot := range node.Self().Slots.All() {
+			c.owners[slot].Store(l)
+		}
+	}
+	for slot := range c.owners {
+		if c.owners[slot].Load() == nil {
+			return fmt.Errorf("slot %d has no owner", slot)
+		}
+	}
+	return nil
+}
+
+// pace sends each request when it is due, and those that it is late for at once. It sleeps in a thread of its own:
+// the timers of Go's runtime are a millisecond late, which would hide what is to be measured.
+func (c *client) pace(start time.Time) {
+	runtime.LockOSThread()
+	random := rand.New(rand.NewPCG(1, 2))
+	interval := time.Second / time.Duration(c.Rate)
+	for n := 0; ; n++ {
+		due := start.Add(time.Duration(n) * interval)
+		for wait := time.Until(due); wait > 0; wait = time.Until(due) {
+			left := syscall.NsecToTimespec(int64(wait))
+			_ = syscall.Nanosleep(&left, nil) // cut short by a signal: the loop sees to it
+		}
+		k := &call{request: c.Data.any(random), due: due, window: c.window.Load()}
+		k.window.begin()
+		c.ask(c.owners[framework.Slot(k.key)].Load(), k, false)
+	}
+}
+
+// ask sends a request to a server.
+func (c *client) ask(l *lane, k *call, asking bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if asking {
+		l.pending = append(l.pending, nil)
+		l.wire.send("ASKING")
+	}
+	l.pending = append(l.pending, k)
+	l.wire.send(k.words...)
+	if err := l.wire.flush(); err != nil {
+		c.failed <- err
+	}
+}
+
+// listen takes the answers of one server.
+func (c *client) listen(l *lane) error {
+	for {
+		a, err := l.wire.read()
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		k := l.pending[0]
+		l.pending = l.pending[1:]
+		l.mu.Unlock()
+		if k != nil {
+			c.answered(l, k, a)
+		}
+	}
+}
+
+func (c *client) answered(l *lane, k *call, a answer) {
+	words := strings.Fields(a.text)
+	redirect := a.kind == '-' && len(words) == 3 && (words[0] == "MOVED" || words[0] == "ASK")
+	again := a.kind == '-' && len(words) > 0 && words[0] == "TRYAGAIN"
+	if (redirect || again) && k.hops < mostHops {
+		k.hops++
+		k.window.redirected()
+		if again {
+			c.ask(l, k, false)
+			return
+		}
+		to := c.lanes[words[2]]
+		if to == nil {
+			c.failed <- fmt.Errorf("redirected to a stranger: %s", a.text)
+			return
+		}
+		if words[0] == "MOVED" {
+			c.owners[framework.Slot(k.key)].Store(to)
+		}
+		c.ask(to, k, words[0] == "ASK")
+		return
+	}
+	wrong := ""
+	if a.kind == '-' || a.null != k.null || a.text != k.answer {
+		wrong = fmt.Sprintf("%s %s: %c%.80q (nil: %v), not %.80q", k.words[0], k.key, a.kind, a.text, a.null, k.answer)
+	}
+	k.window.end(time.Since(k.due), wrong)
+}
+
+func (w *window) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open++
+}
+
+func (w *window) redirected() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.redirects++
+}
+
+func (w *window) end(took time.Duration, wrong string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open--
+	w.took = append(w.took, took)
+	if wrong != "" {
+		if w.errors == 0 {
+			w.firstError = wrong
+		}
+		w.errors++
+	}
+}
+
+// overdue is when a request without an answer is an error.
+const overdue = 10 * time.Second
+
+// cut begins a new window, waits for the answers of the old one and adds it up.
+func (c *client) cut() (latencies, error) {
+	old := c.window.Swap(&window{})
+	for end := time.Now().Add(overdue); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		select {
+		case err := <-c.failed:
+			return latencies{}, errors.Join(errors.New("a connection failed"), err)
+		default:
+		}
+		old.mu.Lock()
+		open := old.open
+		old.mu.Unlock()
+		if open == 0 {
+			break
+		}
+	}
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	l := latencies{
+		Requests: len(old.took) + old.open, Errors: old.errors + old.open, FirstError: old.firstError,
+		Redirects: old.redirects,
+	}
+	for range old.open {
+		old.took = append(old.took, overdue)
+	}
+	slices.Sort(old.took)
+	if n := len(old.took); n > 0 {
+		l.P50, l.P99, l.Max = old.took[n/2], old.took[min(n-1, n*99/100)], old.took[n-1]
+	}
+	return l, nil
+}

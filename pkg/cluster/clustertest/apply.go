@@ -40,6 +40,10 @@ func (w *World) Apply(step plan.Step) error {
 		for _, b := range s.Bans {
 			errs = append(errs, w.forget(b))
 		}
+	case plan.MoveSlots:
+		errs = append(errs, w.moveAll(s))
+	case plan.CloseSlots:
+		errs = append(errs, w.closeAll(s))
 	case plan.Wait:
 	default:
 		panic(fmt.Sprintf("clustertest: unknown step %T", step))
@@ -85,7 +89,7 @@ func (w *World) deletePod(s plan.DeletePod) error {
 	case w.forsaken(p.node):
 		return fmt.Errorf("%w: the primary of %s is not there", ErrRefused, s.Pod)
 	}
-	p.node.data = cluster.SlotSet{} // nobody will come for what is on its volume
+	p.node.data = dataset{} // nobody will come for what is on its volume
 	w.Stop(s.Pod)
 	return nil
 }
@@ -130,7 +134,7 @@ func (w *World) addSlots(g plan.Grant) error {
 		self.epoch, n.current = g.Epoch, max(n.current, g.Epoch)
 	}
 	self.slots = share(set(self.slots).Union(g.Slots))
-	n.data = n.data.Union(g.Slots)
+	n.data = n.data.plus(allKeys(g.Slots))
 	return nil
 }
 
@@ -145,7 +149,7 @@ func (w *World) link(l plan.Link) error {
 	switch {
 	case primary == nil || primary.role != cluster.Primary:
 		return fmt.Errorf("%w: %s knows no such primary", ErrRefused, l.Pod)
-	case self.role == cluster.Primary && (self.slots != nil || n.keys > 0):
+	case self.role == cluster.Primary && (self.slots != nil || w.keysOf(n) > 0):
 		return fmt.Errorf("%w: %s is not empty", ErrRefused, l.Pod)
 	case w.forsaken(n) && n.find(self.primary).slots != nil:
 		return fmt.Errorf("%w: %s may be the last copy", ErrRefused, l.Pod)

@@ -31,6 +31,19 @@ func (w *World) Tick() {
 	for _, n := range w.running() {
 		w.replicate(n)
 	}
+	w.migrate()
+	w.invite()
+}
+
+// invite lets clients write once the cluster has been in order for some time: nodes have keys from then on.
+func (w *World) invite() {
+	if w.quiet >= clientsCome {
+		return
+	}
+	w.quiet++
+	if w.Owned() != cluster.AllSlots() || slices.ContainsFunc(w.running(), func(n *node) bool { return !n.stateOK() }) {
+		w.quiet = 0
+	}
 }
 
 // create makes a pod that starts some ticks later.
@@ -107,6 +120,7 @@ func (w *World) newID() cluster.NodeID {
 // stop ends a pod's process. Its volume keeps what it knew.
 func (w *World) stop(p *pod) {
 	if p.node != nil {
+		p.node.tasks = nil
 		w.disks[p.Ordinal], p.node = p.node, nil
 	}
 }
@@ -223,22 +237,6 @@ func (w *World) Stranger(ip string) *World {
 // Leave ends all strangers.
 func (w *World) Leave() *World {
 	w.strays = nil
-	return w
-}
-
-// Open leaves a slot between its owner and the next primary, as a move that was cut.
-func (w *World) Open(slot cluster.Slot) *World {
-	var source, target *node
-	for _, n := range w.running() {
-		switch {
-		case set(n.self().slots).Has(slot):
-			source = n
-		case n.self().slots != nil && target == nil:
-			target = n
-		}
-	}
-	source.open = append(source.open, cluster.OpenSlot{Slot: slot, Peer: target.id})
-	target.open = append(target.open, cluster.OpenSlot{Slot: slot, Importing: true, Peer: source.id})
 	return w
 }
 

@@ -12,10 +12,11 @@ type node struct {
 	id      cluster.NodeID
 	table   []*entry
 	current uint64 // currentEpoch
-	data    cluster.SlotSet
-	keys    int64
-	copying int // ticks until it is in sync with its primary; 0: it is
-	open    []cluster.OpenSlot
+	data    dataset
+	keys    int64 // that are in no slot of a cluster
+	copying int   // ticks until it is in sync with its primary; 0: it is
+	marks   marks
+	tasks   []task
 	bans    map[cluster.NodeID]int // until when
 	info    *cluster.NodeInfo      // as last seen
 	shown   []slotSet              // of the lines of info
@@ -117,9 +118,20 @@ func (n *node) hear(from *node) {
 	n.learn(e, said.slots, from)
 }
 
+// claimed is what a claim is worth to the node: it holds on to the owner of slots that it imports.
+func (n *node) claimed(claim slotSet) slotSet {
+	if claim == nil || len(n.marks) == 0 {
+		return claim
+	}
+	if held := n.marks.slots(true).Intersect(*claim); !held.IsEmpty() {
+		return share((*claim).Minus(held))
+	}
+	return claim
+}
+
 // learn takes a claim: a slot goes to the higher epoch. Who claims what somebody else has is told so.
 func (n *node) learn(e *entry, claim slotSet, from *node) {
-	if claim == nil || e.slots == claim {
+	if claim = n.claimed(claim); claim == nil || e.slots == claim {
 		return
 	}
 	self := n.self()
@@ -144,9 +156,10 @@ func (n *node) learn(e *entry, claim slotSet, from *node) {
 		default:
 			other.slots = share(set(other.slots).Minus(overlap))
 			if other == self {
-				n.data = n.data.Minus(overlap)
+				n.data = n.data.minus(overlap)
 			}
-			lost = lost || other == follows && other.slots == nil
+			// cluster-allow-replica-migration is off: only who has taken all that it has from it is followed.
+			lost = lost || other == follows && other.slots == nil && overlap == *claim
 		}
 	}
 	if set(e.slots).Minus(won).IsEmpty() && won == *claim {
@@ -176,7 +189,7 @@ func (n *node) follow(primary cluster.NodeID) {
 		return
 	}
 	self.role, self.primary, self.slots = cluster.Replica, primary, nil
-	n.data, n.copying, n.open = cluster.SlotSet{}, copyTime, nil
+	n.data, n.copying, n.marks, n.tasks = dataset{}, copyTime, nil, nil
 }
 
 // gossip tells another node of all that this one knows.
@@ -292,7 +305,7 @@ func (w *World) candidates(primary cluster.NodeID) []*node {
 		}
 	}
 	slices.SortStableFunc(candidates, func(a, b *node) int {
-		return cmp.Or(cmp.Compare(b.data.Len(), a.data.Len()), cmp.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(b.data.count(), a.data.count()), cmp.Compare(a.id, b.id))
 	})
 	return candidates
 }
@@ -313,6 +326,7 @@ func (w *World) promote(n *node, shard cluster.NodeID) {
 		n.current = max(n.current, other.current)
 	}
 	n.current++
+	w.loseMarks(shard)
 	primary, self := n.find(shard), n.self()
 	self.role, self.primary, self.epoch = cluster.Primary, "", n.current
 	self.slots, primary.slots = primary.slots, nil
@@ -340,6 +354,8 @@ func (w *World) replicate(n *node) {
 	default:
 		n.copying = 0
 		n.data, n.keys = primary.data, primary.keys
-		self.epoch = primary.self().epoch
+		if self.epoch = primary.self().epoch; w.settings.CopyMarks {
+			n.marks = slices.Clone(primary.marks)
+		}
 	}
 }

@@ -14,6 +14,7 @@ const (
 	nodeTimeout = 3
 	banTime     = 60
 	copyTime    = 2
+	clientsCome = 5
 	stopTime    = 2
 	port        = 6379
 	busPort     = 16379
@@ -34,7 +35,20 @@ type Settings struct {
 	Loss float64
 	// StartTime is the most ticks that a pod takes to start; 1 when 0.
 	StartTime int
+	// Pace is the most slots of one move in one step; all when 0.
+	Pace int
+	// Cuts is the share of steps that move or close slots and are cut in the middle.
+	Cuts float64
+	// CopyMarks has replicas copy the marks of open slots, as Valkey does from 8 on.
+	CopyMarks bool
+	// Atomic has the servers move whole slots by themselves.
+	Atomic bool
+	// MaxBytes is maxmemory. A key takes KeyBytes.
+	MaxBytes int64
 }
+
+// KeyBytes is what a key takes.
+const KeyBytes = 1 << 10
 
 // World is a cluster, its pods, and its time.
 type World struct {
@@ -46,6 +60,10 @@ type World struct {
 	pods     []*pod
 	disks    map[int]*node // what the volume of an ordinal holds, when nothing runs on it
 	strays   []*node       // nodes that are in no pod of ours
+	quiet    int           // ticks for which all was in order; clients come some after
+	moved    [2]cluster.SlotSet
+	half     []halfMove         // that were cut
+	unmarked [2]cluster.SlotSet // half way, with the marks at the source, or the target, lost in a failover
 }
 
 // pod is a Kubernetes pod; its node is nil while no process runs.
@@ -74,6 +92,7 @@ func Cluster(primaries, replicas int) *World { return ClusterIn(Settings{}, prim
 // ClusterIn is Cluster with settings.
 func ClusterIn(s Settings, primaries, replicas int) *World {
 	w := New(s)
+	w.quiet = clientsCome
 	n := primaries * (1 + replicas)
 	var epoch uint64
 	for ordinal := range n {
@@ -88,9 +107,9 @@ func ClusterIn(s Settings, primaries, replicas int) *World {
 			if i < cluster.SlotCount%primaries {
 				size++
 			}
-			p.node.data = slots.Take(size)
-			slots = slots.Minus(p.node.data)
-			self.slots = share(p.node.data)
+			own := slots.Take(size)
+			slots = slots.Minus(own)
+			p.node.data, self.slots = allKeys(own), share(own)
 			epoch++
 			self.epoch = epoch
 		} else {
@@ -151,14 +170,16 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 	last := n.info
 	entries := slices.Clone(n.table)
 	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(string(a.id), string(b.id)) })
-	if last != nil && len(n.open) == 0 && last.CurrentEpoch == n.current && last.LinkUp == (n.copying == 0) && last.Keys == n.keys &&
-		n.shows(entries) {
+	keys := w.keysOf(n)
+	if last != nil && len(n.marks)+len(n.tasks)+len(last.Tasks)+len(n.shownOpen()) == 0 && last.CurrentEpoch == n.current &&
+		last.LinkUp == (n.copying == 0) && last.Keys == keys && n.shows(entries) {
 		return last
 	}
 	n.shown = make([]slotSet, len(entries))
 	n.info = &cluster.NodeInfo{
-		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: n.keys, Version: "redis 7.0.15",
-		Table: make(cluster.Table, len(entries)),
+		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: keys, Version: "redis 7.0.15",
+		Table: make(cluster.Table, len(entries)), Tasks: tasksOf(n),
+		DataBytes: keys * KeyBytes, UsedBytes: keys * KeyBytes, MaxBytes: w.settings.MaxBytes,
 	}
 	for i, e := range entries {
 		line := &n.info.Table[i]
@@ -166,7 +187,7 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 		line.Connected, line.Awaited, line.Flags, line.Slots = e.missed == 0, e.missed > 0, e.flags(n), set(e.slots)
 		n.shown[i] = e.slots
 		if e == n.self() {
-			line.Open = slices.Clone(n.open)
+			line.Open = n.marks.list()
 		}
 	}
 	return n.info
@@ -205,14 +226,19 @@ func (w *World) Owned() cluster.SlotSet {
 	return owned
 }
 
-// Held is the slots whose data is in some node that runs, or on a volume.
+// Held is the slots all of whose keys are in some node that runs, or on a volume.
 func (w *World) Held() cluster.SlotSet {
-	var held cluster.SlotSet
+	return w.everything().whole()
+}
+
+// everything is the keys that are in some node that runs, or on a volume.
+func (w *World) everything() dataset {
+	var held dataset
 	for _, n := range w.running() {
-		held = held.Union(n.data)
+		held = held.plus(n.data)
 	}
 	for _, n := range w.disks {
-		held = held.Union(n.data)
+		held = held.plus(n.data)
 	}
 	return held
 }

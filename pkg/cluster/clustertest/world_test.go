@@ -91,7 +91,7 @@ func TestWorld(t *testing.T) {
 		},
 		"an open slot is seen at both ends": func(t *testing.T) {
 			open := 0
-			for _, m := range clustertest.Cluster(3, 1).Open(42).View().Members {
+			for _, m := range clustertest.Cluster(3, 1).Open(42, "half").View().Members {
 				open += len(m.Info.Self().Open)
 			}
 			if open != 2 {

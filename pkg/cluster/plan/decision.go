@@ -13,9 +13,10 @@ type Wanted struct {
 	// Bootstrapped is the one-way fact in status that all slots once had an owner.
 	Bootstrapped bool
 	ZoneAware    bool
-	// Paused says that nothing is begun any more: what is cut in the middle is brought to an end.
+	// Paused says that nothing is begun any more: what was cut in the middle is brought to an end.
 	Paused bool
-	// Moving says that slots were being moved at the last look: small differences are then evened out, too.
+	// Moving says that slots have begun to move since the cluster was last Converged: small differences are then
+	// evened out, too.
 	Moving bool
 	// Overfill says that data may be given up where it does not fit (a cache whose keys are dropped, not moved).
 	Overfill bool

@@ -16,9 +16,13 @@ func forgetGoneNodes(w Wanted, v cluster.View) (Decision, bool) {
 	if !complete(v) || slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Info.Loading }) {
 		return Decision{}, false
 	}
+	involved := involved(v) // who forgets the other end of an open slot closes the slot
 	var gone []cluster.NodeID
 	for _, g := range v.Ghosts() {
 		_, former := slices.BinarySearch(v.Former, g.ID)
+		if slices.Contains(involved, g.ID) {
+			continue
+		}
 		if (g.GivenUp || former) && !followed(v, g.ID) && (g.Slots.IsEmpty() || unused(w, v)) {
 			gone = append(gone, g.ID)
 		}

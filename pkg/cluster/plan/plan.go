@@ -22,7 +22,12 @@ type rule func(Wanted, cluster.View) (Decision, bool)
 //
 // Nothing stands still for a node that is not seen but what depends on it: until the cluster is formed that is
 // all (waitForView); later each rule says what it needs to have seen, and waitForNodes comes near the end.
+//
+// Slots move when all that is wrong has been put right, and before pods go: what a scale-in sets free is deleted at
+// the end. What was cut in the middle is closed before anything else touches slots.
 var rules = []rule{
+	holdPaused, // nothing is begun, but what was cut is brought to an end
+
 	replaceEndedPods,  // evicted: they cannot run again
 	replaceStuckPods,  // never started, and the spec has changed since: a corrected spec heals
 	dropUnstartedPods, // more pods than wanted before anything is formed
@@ -32,18 +37,23 @@ var rules = []rule{
 	refuseStrangers, // somebody else's nodes
 	waitForView,     // until formed, all depends on all
 
-	coverSlots,        // only at bootstrap
-	meetNodes,         // everybody knows everybody, at today's addresses, before anything is forgotten
-	forgetGoneNodes,   // on all nodes at once
-	attachReplicas,    // slotless primaries become replicas
-	deleteSurplusPods, // never one that owns slots or holds a copy that counts
+	coverSlots,      // only at bootstrap
+	meetNodes,       // everybody knows everybody, at today's addresses, before anything is forgotten
+	forgetGoneNodes, // on all nodes at once
+	attachReplicas,  // slotless primaries become replicas, those of new shards before there are slots in them
+
+	closeOpenSlots,     // moves that were cut: what is half way is nobody's to move elsewhere
+	drainSurplusShards, // slots first: pods that own none can go
+	deleteSurplusPods,  // never one that owns slots or holds a copy that counts
+	balanceSlots,       // nodes may not agree yet who got the last ones: that does not stop the next
 
 	waitForFailover, // a dead primary's replica is to take over
 	reportLostSlots, // nobody has them: not ours to decide yet
 	waitForNodes,    // a node is missing, and nothing else is left to do
+	reportHalfMoved, // the other end of an open slot is missing
 	reportStrayKeys, // a node that could be a replica holds keys
+	refuseOverfull,  // what would have to move does not fit
 	waitForState,    // links, agreement, cluster_state
-	reportScaling,   // moving slots is not built yet
 }
 
 // Next is the next step, why, and when to look again. It is a function of its arguments alone: an operator
@@ -53,6 +63,7 @@ func Next(w Wanted, v cluster.View) Decision {
 		v = v.WithoutZones()
 	}
 	v = v.Studied()
+	w.Replicas = whileDraining(w, v)
 	for _, decide := range rules {
 		if d, ok := decide(w, v); ok {
 			return d
@@ -64,18 +75,6 @@ func Next(w Wanted, v cluster.View) Decision {
 // wait is a decision to do nothing.
 func wait(reason, message string, requeue time.Duration) Decision {
 	return Decision{Step: Wait{}, Reason: reason, Message: message, Requeue: requeue}
-}
-
-// standing is what is wanted within what this release can do: slots cannot move yet, so the shards that own
-// them are as many as there are. Slots that nobody owns leave room for more.
-func standing(w Wanted, v cluster.View) Wanted {
-	owners := len(v.Owners())
-	if v.Covered() {
-		w.Primaries = owners
-	} else {
-		w.Primaries = max(owners, w.Primaries)
-	}
-	return w
 }
 
 // formed says that all slots have had an owner: from here on they are not given, only kept.

@@ -85,12 +85,31 @@ func deleteSurplus(m cluster.Member, wanted int) Decision {
 
 func areWanted(n int) string { return count(n, "pod", "pods") + " " + verb(n, "is", "are") }
 
+// holdPaused begins nothing while the cluster is paused; what was begun is brought to an end.
+// Invariant: a paused cluster comes to rest with every slot whole at one node, and is then left alone.
+func holdPaused(w Wanted, v cluster.View) (Decision, bool) {
+	if !w.Paused {
+		return Decision{}, false
+	}
+	for _, decide := range []rule{refuseTwins, refuseStrangers, closeOpenSlots, reportHalfMoved} {
+		if d, ok := decide(w, v); ok {
+			return d, true
+		}
+	}
+	return wait(Paused, "spec.paused is true: nothing is begun and nothing is repaired until it is false again",
+		requeueIdle), true
+}
+
 // createMissingPods creates the pods with the lowest ordinals that are free, all at once, and those that may bring
-// back slots that nobody has.
+// back slots that nobody has, or keys that were on their way.
 // Invariant: an ordinal belongs to one pod at a time; a pod that is stopping has it until it is gone.
 func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 	wanted := standing(w, v).Pods()
-	ordinals := lowestFree(v, wanted-len(staying(v)))
+	missing := wanted - len(staying(v))
+	if have, need := spare(w, v); vacantShards(w, v) > 0 {
+		missing = max(missing, need-have) // of replicas that are too many, no new shard can be made
+	}
+	ordinals := lowestFree(v, missing)
 	message := "creating %s: %s wanted"
 	if len(ordinals) == 0 {
 		ordinals = lastHopes(w, v)
@@ -123,29 +142,40 @@ func lowestFree(v cluster.View, missing int) []int {
 	return ordinals
 }
 
-// lastHopes is the volumes without a pod, when slots are lost but for what may be on them.
+// lastHopes is the volumes without a pod, when slots, or the other end of open ones, are lost but for what may be on
+// them.
 func lastHopes(w Wanted, v cluster.View) []int {
-	if lostSlots(w, v).IsEmpty() {
+	gone := slices.ContainsFunc(openSets(v), func(set openSet) bool {
+		_, seen := v.Member(set.peer)
+		return !seen
+	})
+	if lostSlots(w, v).IsEmpty() && !(gone && complete(v)) {
 		return nil
 	}
+	return lostVolumes(v)
+}
+
+// lostVolumes is the volumes without a pod.
+func lostVolumes(v cluster.View) []int {
 	return slices.DeleteFunc(slices.Clone(v.Volumes), func(ordinal int) bool {
 		return slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Pod.Ordinal == ordinal })
 	})
 }
 
-// deleteSurplusPods deletes one pod of more than are wanted: one that never started, then one without a role,
-// then a replica; of several the worst placed, then the one with the highest ordinal.
+// deleteSurplusPods deletes one pod of more than are wanted: one that never started, then a replica of a primary that
+// has given all its slots away, then such a primary or one without a role, then another replica; of several the worst
+// placed, then the one with the highest ordinal.
 // Invariant: the cluster is whole before and after: every slot has a live owner, every owner as many replicas
-// in sync as are wanted, and a pod that owns slots is never deleted.
+// in sync as are wanted, and a pod that owns slots, or is to, or has part of them, is never deleted.
 func deleteSurplusPods(w Wanted, v cluster.View) (Decision, bool) {
 	stand := standing(w, v)
 	if len(staying(v)) < len(v.Members) || len(v.Members) <= stand.Pods() || !whole(w, v) {
 		return Decision{}, false
 	}
-	shards := v.Shards()
+	s := surplusOf(w, v)
 	best, bestRank := -1, 0
 	for i, m := range v.Members {
-		if rank := surplusRank(w, shards, m); rank > 0 && rank >= bestRank && !v.Claimed(m.ID()) {
+		if rank := s.rank(m); rank > 0 && rank >= bestRank && !v.Claimed(m.ID()) {
 			best, bestRank = i, rank
 		}
 	}
@@ -155,33 +185,80 @@ func deleteSurplusPods(w Wanted, v cluster.View) (Decision, bool) {
 	return deleteSurplus(v.Members[best], stand.Pods()), true
 }
 
-// surplusRank says how readily a whole cluster can do without the member, which owns no slots; 0: not at all.
-func surplusRank(w Wanted, shards []cluster.Shard, m cluster.Member) int {
-	if unstarted(m) {
-		return 4
-	}
-	if !m.Live() {
-		return 0
-	}
-	if m.Role() == cluster.Primary {
-		if m.Info.Keys > 0 {
-			return 0
+// surplus is what a cluster with more pods than are wanted can do without.
+type surplus struct {
+	v        cluster.View
+	replicas int              // of each shard, that are wanted
+	shards   []cluster.Shard  // that own slots, or are to
+	involved []cluster.NodeID // that have part of a slot
+	spares   bool             // nodes without a role are too many
+	copies   bool             // replicas are too many
+}
+
+func surplusOf(w Wanted, v cluster.View) surplus {
+	stand := standing(w, v)
+	have, need := spare(w, v)
+	copies := 0
+	for _, m := range v.Members {
+		if m.Role() == cluster.Replica {
+			copies++
 		}
-		return 3
 	}
-	for _, s := range shards {
-		others := slices.DeleteFunc(s.Synced(), func(r cluster.Member) bool { return r.ID() == m.ID() })
-		switch {
-		case s.ID != m.Follows():
+	return surplus{
+		v: v, replicas: w.Replicas, shards: shards(w, v), involved: involved(v),
+		spares: have > need, copies: copies > stand.Primaries*stand.Replicas,
+	}
+}
+
+// The ranks of what goes, later ones first.
+const (
+	neverGoes = iota
+	goesAsCopy
+	goesAsBadCopy
+	goesAsIdle
+	goesAsOrphan
+	goesUnstarted
+)
+
+// rank says how readily the cluster can do without the member, which owns no slots.
+func (s surplus) rank(m cluster.Member) int {
+	switch {
+	case unstarted(m) && s.spares:
+		return goesUnstarted
+	case !m.Live(), slices.Contains(s.involved, m.ID()), slices.Contains(s.involved, m.Follows()):
+		return neverGoes
+	case m.Role() == cluster.Primary:
+		founds := slices.ContainsFunc(s.shards, func(s cluster.Shard) bool { return s.ID == m.ID() })
+		if !s.spares || founds || m.Info.Keys > 0 || len(followers(s.v, m.ID())) > 0 {
+			return neverGoes
+		}
+		return goesAsIdle
+	case s.copies:
+		return s.rankCopy(m)
+	}
+	return neverGoes
+}
+
+// rankCopy is the rank of a replica, of which there are too many.
+func (s surplus) rankCopy(m cluster.Member) int {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		if shard.ID != m.Follows() {
 			continue
-		case len(others) < w.Replicas:
-			return 0
-		case near(s.Primary.Pod.Host, m.Pod.Host) || near(s.Primary.Pod.Zone, m.Pod.Zone):
-			return 2
 		}
-		return 1
+		others := slices.DeleteFunc(shard.Synced(), func(r cluster.Member) bool { return r.ID() == m.ID() })
+		switch {
+		case len(others) < s.replicas:
+			return neverGoes
+		case near(shard.Primary.Pod.Host, m.Pod.Host) || near(shard.Primary.Pod.Zone, m.Pod.Zone):
+			return goesAsBadCopy
+		}
+		return goesAsCopy
 	}
-	return 0
+	if primary, ok := s.v.Member(m.Follows()); ok && primary.Live() && m.Info.LinkUp && orphaned(s.v, m) {
+		return goesAsOrphan
+	}
+	return neverGoes
 }
 
 func near(a, b string) bool { return a != "" && a == b }

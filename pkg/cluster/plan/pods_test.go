@@ -88,35 +88,6 @@ func TestNext_Pods(t *testing.T) {
 				Message: "demo-7 goes: 6 pods are wanted, and it holds nothing that is needed",
 			}}
 		},
-		"more masters are wanted: no pod is created for what cannot be done": func() scene {
-			return scene{
-				clustertest.Cluster(3, 1),
-				plan.Wanted{Primaries: 5, Replicas: 1, Bootstrapped: true, ZoneAware: true},
-				nil,
-				wait(plan.ScalingNotImplemented, idle, "spec.numberOfMaster is 5 but the cluster has 3 masters:"+
-					" moving slots comes with a later release; nothing was changed"),
-			}
-		},
-		"fewer masters are wanted: no pod is deleted": func() scene {
-			return scene{
-				clustertest.Cluster(3, 1),
-				plan.Wanted{Primaries: 2, Replicas: 1, Bootstrapped: true, ZoneAware: true},
-				nil,
-				wait(plan.ScalingNotImplemented, idle, "spec.numberOfMaster is 2 but the cluster has 3 masters:"+
-					" moving slots comes with a later release; nothing was changed"),
-			}
-		},
-		"more masters are wanted while a pod is missing: only that one is created": func() scene {
-			return scene{
-				clustertest.Cluster(3, 1).Kill("demo-3"),
-				plan.Wanted{Primaries: 5, Replicas: 1, Bootstrapped: true, ZoneAware: true},
-				nil,
-				plan.Decision{
-					Step: plan.CreatePods{Ordinals: []int{3}}, Reason: plan.CreatingPods,
-					Message: "creating 1 pod: 6 pods are wanted", Requeue: forming,
-				},
-			}
-		},
 		"an owner's pod is brought back though there are pods enough": func() scene {
 			wanted := plan.Wanted{Primaries: 3, Bootstrapped: true, ZoneAware: true}
 			w := after(clustertest.Cluster(3, 1), wanted, plan.Converged)

@@ -239,7 +239,39 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 		if stranger || (unseen && !r.wanted.Bootstrapped && !view.Covered()) {
 			r.fail("roles are given by an incomplete view")
 		}
+	case plan.MoveSlots:
+		r.mayMove(view, s)
+	case plan.CloseSlots:
+		if stranger {
+			r.fail("slots are closed while a stranger is among the nodes")
+		}
 	case plan.CreatePods, plan.Wait:
+	}
+}
+
+// mayMove says where slots may go.
+func (r *run) mayMove(view cluster.View, s plan.MoveSlots) {
+	var moving cluster.SlotSet
+	for _, m := range view.Members {
+		if !m.Live() || len(m.Info.Self().Open) > 0 && m.Role() == cluster.Primary {
+			r.fail("slots move while %s is not well", m.Pod.Name)
+		}
+	}
+	for _, m := range s.Moves {
+		from, _ := view.Member(m.From.Node)
+		if both := moving.Intersect(m.Slots); !both.IsEmpty() || !m.Slots.Minus(from.Info.Self().Slots).IsEmpty() {
+			r.fail("slots %s move twice, or slots that %s does not own", both, m.From.Pod)
+		}
+		moving = moving.Union(m.Slots)
+		synced := 0
+		for _, c := range view.Members {
+			if c.Follows() == m.To.Node && c.Info.LinkUp {
+				synced++
+			}
+		}
+		if to, _ := view.Member(m.To.Node); to.Role() != cluster.Primary || synced < min(r.wanted.Replicas, 1) {
+			r.fail("slots move to %s, with %d replicas", m.To.Pod, synced)
+		}
 	}
 }
 
@@ -251,7 +283,7 @@ func sameView(a, b cluster.View) bool {
 		}
 		return a.Info == nil || slices.EqualFunc(a.Info.Table, b.Info.Table, func(a, b cluster.Node) bool {
 			return a.ID == b.ID && a.Addr == b.Addr && a.Role == b.Role && a.Flags == b.Flags && a.PrimaryID == b.PrimaryID &&
-				a.ConfigEpoch == b.ConfigEpoch && a.Slots == b.Slots
+				a.ConfigEpoch == b.ConfigEpoch && a.Slots == b.Slots && slices.Equal(a.Open, b.Open)
 		})
 	})
 }
@@ -290,8 +322,6 @@ func (r *run) ended(view cluster.View, d plan.Decision, quiet int) bool {
 	case plan.Converged:
 		r.whole(view)
 		return true
-	case plan.ScalingNotImplemented:
-		return r.edited
 	case plan.SlotsUncovered:
 		if r.world.Held() == cluster.AllSlots() && 2*dead < len(owners) {
 			r.fail("slots are said to be lost, but a node has them: %s", d.Message)

@@ -37,8 +37,18 @@ const (
 	WaitingForSync = "WaitingForSync"
 	// WaitingForClusterState means that the nodes have yet to agree, or to find the cluster in order.
 	WaitingForClusterState = "WaitingForClusterState"
-	// ScalingNotImplemented means that numberOfMaster was changed, which this release cannot do: nothing was changed.
-	ScalingNotImplemented = "ScalingNotImplemented"
+	// ClosingSlots means that moves of slots that were cut in the middle are finished or taken back.
+	ClosingSlots = "ClosingSlots"
+	// DrainingShards means that the slots of shards that leave are moved to those that stay.
+	DrainingShards = "DrainingShards"
+	// MovingSlots means that slots are moved until every shard has its share.
+	MovingSlots = "MovingSlots"
+	// SlotsHalfMoved means that slots are half way to a node that is not there: the keys that have gone are with it.
+	SlotsHalfMoved = "SlotsHalfMoved"
+	// DataDoesNotFit means that slots are not moved because their data does not fit where it would have to go.
+	DataDoesNotFit = "DataDoesNotFit"
+	// Paused means that spec.paused is true: nothing is begun, and nothing is repaired.
+	Paused = "Paused"
 	// Converged means that everything is as the spec wants it.
 	Converged = "Converged"
 )

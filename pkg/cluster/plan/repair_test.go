@@ -205,12 +205,6 @@ func TestNext_State(t *testing.T) {
 				wait(plan.Converged, idle, "3 primaries with 2 replicas each, all in sync"),
 			}
 		},
-		"an open slot is a later release's matter": func() scene {
-			return scene{
-				clustertest.Cluster(3, 1).Open(42), threeByOne, nil,
-				wait(plan.Converged, idle, "3 primaries with 1 replica each, all in sync"),
-			}
-		},
 		"a replica copies its primary": func() scene {
 			return scene{
 				clustertest.Cluster(3, 1).Restart("demo-5").Ticks(1), threeByOne, nil,

@@ -7,16 +7,17 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-// attachReplicas makes nodes without slots replicas of the shards that lack some, as placement says, all at once.
-// Invariant: no node loses data by it: who gets a primary has no slots in any table and no keys, or follows a
-// primary without slots, or is a copy that its shard can spare. A place that a node that was not seen may come
-// back to is kept free.
+// attachReplicas makes nodes without slots replicas of the shards that lack some, new ones too, as placement says, all
+// at once.
+// Invariant: no node loses data by it: who gets a primary has no slots in any table and no keys, nor part of a slot
+// that is on its way, or follows such a primary, or is a copy that its shard can spare. A place that a node that was not
+// seen may come back to is kept free, and so is a node for each new shard.
 func attachReplicas(w Wanted, v cluster.View) (Decision, bool) {
 	if !formed(w, v) || !v.Contested().IsEmpty() {
 		return Decision{}, false
 	}
 	vacancies, places := vacant(w, v)
-	attached := cluster.Attach(vacancies, idle(v))
+	attached := cluster.Attach(vacancies, idle(w, v))
 	if len(attached) > places {
 		attached = attached[:places]
 	}
@@ -47,22 +48,28 @@ func attachReplicas(w Wanted, v cluster.View) (Decision, bool) {
 // or are not there yet, may have some of them.
 func vacant(w Wanted, v cluster.View) ([]cluster.Vacancy, int) {
 	vacancies := short(w, v)
-	places := -max(0, standing(w, v).Pods()-len(v.Members))
+	places := (vacantShards(w, v) - len(founders(w, v))) * (1 + w.Replicas)
 	for i := range vacancies {
 		places += vacancies[i].Lacks
 	}
+	return vacancies, max(0, places-absent(w, v))
+}
+
+// absent is how many nodes were not seen, or are not there yet.
+func absent(w Wanted, v cluster.View) int {
+	n := max(0, standing(w, v).Pods()-len(v.Members))
 	for _, m := range v.Members {
 		if !m.Seen() {
-			places--
+			n++
 		}
 	}
-	return vacancies, max(0, places)
+	return n
 }
 
 // short is the live primaries that lack replicas.
 func short(w Wanted, v cluster.View) []cluster.Vacancy {
 	var vacancies []cluster.Vacancy
-	shards := v.Shards()
+	shards := shards(w, v)
 	for i := range shards {
 		s := &shards[i]
 		if lacks := w.Replicas - len(s.Replicas); lacks > 0 && s.Primary.Live() {
@@ -72,12 +79,24 @@ func short(w Wanted, v cluster.View) []cluster.Vacancy {
 	return vacancies
 }
 
-// idle is the live nodes without a shard: primaries without slots and keys, and replicas of nobody.
-func idle(v cluster.View) []cluster.Member {
+// idle is the live nodes without a shard: primaries without slots and keys, and replicas of nobody. Those that new
+// shards are to be made of are not, and so many of the others are left as are still to be chosen.
+func idle(w Wanted, v cluster.View) []cluster.Member {
+	founders := founders(w, v)
+	reserve := vacantShards(w, v) - len(founders) - absent(w, v)
+	involved := involved(v)
 	var idle []cluster.Member
 	for _, m := range liveMembers(v) {
 		empty := m.Role() == cluster.Primary && m.Info.Keys == 0 && !v.Claimed(m.ID())
-		if empty || orphaned(v, m) {
+		follows := func(f cluster.Member) bool { return f.ID() == m.ID() || f.ID() == m.Follows() }
+		if slices.ContainsFunc(founders, follows) || slices.Contains(involved, m.ID()) ||
+			slices.Contains(involved, m.Follows()) {
+			continue
+		}
+		switch {
+		case empty && reserve > 0:
+			reserve--
+		case empty, orphaned(v, m):
 			idle = append(idle, m)
 		}
 	}
@@ -90,7 +109,8 @@ func orphaned(v cluster.View, m cluster.Member) bool {
 }
 
 // rehome finds primaries for replicas that no vacancy takes: copies that one shard has too many of go to one that
-// lacks some, and orphans beyond what is wanted go where there are fewest, so that who they follow can be forgotten.
+// lacks some, and orphans beyond what is wanted go where there are fewest when who they follow is not there any more, so
+// that it can be forgotten. Those of a primary that is there are about to go with it.
 func rehome(w Wanted, v cluster.View, vacancies []cluster.Vacancy) []cluster.Attachment {
 	var loose []cluster.Member
 	shards := slices.DeleteFunc(slices.Clone(v.Shards()), func(s cluster.Shard) bool { return !s.Primary.Live() })
@@ -106,8 +126,9 @@ func rehome(w Wanted, v cluster.View, vacancies []cluster.Vacancy) []cluster.Att
 		return nil
 	}
 	fewest := slices.MinFunc(shards, func(a, b cluster.Shard) int { return len(a.Replicas) - len(b.Replicas) })
+	involved := involved(v)
 	for _, m := range liveMembers(v) {
-		if orphaned(v, m) {
+		if primary, _ := v.Member(m.Follows()); orphaned(v, m) && !primary.Live() && !slices.Contains(involved, m.Follows()) {
 			loose = append(loose, m)
 		}
 	}

@@ -92,10 +92,14 @@ func TestReasons_AreExplainedAndSayTheirName(t *testing.T) {
 			if !ok || len(spec.Values) != 1 || !spec.Names[0].IsExported() {
 				return true
 			}
+			literal, ok := spec.Values[0].(*ast.BasicLit)
+			if !ok {
+				return true // no reason
+			}
 			name := spec.Names[0].Name
 			found++
-			if value := spec.Values[0].(*ast.BasicLit).Value; value != `"`+name+`"` {
-				t.Errorf("%s is %s", name, value)
+			if literal.Value != `"`+name+`"` {
+				t.Errorf("%s is %s", name, literal.Value)
 			}
 			if !strings.HasPrefix(spec.Doc.Text(), name+" means that ") {
 				t.Errorf("%s is not explained", name)

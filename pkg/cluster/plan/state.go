@@ -111,18 +111,6 @@ func unsettledBy(m cluster.Member, members []cluster.Member, owners []cluster.Cl
 	return ""
 }
 
-// reportScaling says that the number of primaries cannot be changed by this release.
-// Invariant: a wish that is not carried out is never silent.
-func reportScaling(w Wanted, v cluster.View) (Decision, bool) {
-	stand := standing(w, v).Primaries
-	if stand == w.Primaries {
-		return Decision{}, false
-	}
-	return wait(ScalingNotImplemented, fmt.Sprintf("spec.numberOfMaster is %d but the cluster has %s:"+
-		" moving slots comes with a later release; nothing was changed",
-		w.Primaries, count(stand, "master", "masters")), requeueIdle), true
-}
-
 // converged is the decision when no rule has anything to do.
 func converged(w Wanted, v cluster.View) Decision {
 	shards := len(v.Shards())

@@ -59,3 +59,16 @@ func absence(m cluster.Member) string {
 	}
 	return m.Pod.Name + " " + why
 }
+
+// size is "1.5 GiB".
+func size(bytes int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	n, unit := float64(bytes), 0
+	for n >= 1024 && unit < len(units)-1 {
+		n, unit = n/1024, unit+1
+	}
+	if unit == 0 {
+		return strconv.FormatInt(bytes, 10) + " B"
+	}
+	return strconv.FormatFloat(n, 'f', 1, 64) + " " + units[unit]
+}

@@ -1,0 +1,263 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// closeOpenSlots brings moves that were cut to an end, whoever began them, from the marks that the nodes themselves
+// have of them: onwards while the target is to own slots, and back when it is not. Marks without a move behind them
+// are cleared, and migrations that servers carry out by themselves are cancelled when they are not wanted any more.
+// Invariant: a slot that is half way is whole at one end before anything else moves; its owner decides which one, and
+// nothing is done about one whose other end is not there but may come back: the keys that have gone are with it.
+func closeOpenSlots(w Wanted, v cluster.View) (Decision, bool) {
+	c := closingsOf(w, v)
+	step := CloseSlots{Finish: c.finish, Undo: c.undo, Clear: c.clear, Cancel: unwantedTasks(w, v)}
+	var words []string
+	if len(step.Finish) > 0 {
+		words = append(words, describe("finishing the move of", step.Finish))
+	}
+	if len(step.Undo) > 0 {
+		words = append(words, describe("taking back the move of", step.Undo))
+	}
+	for _, lost := range c.lost {
+		words = append(words, lost+" is gone, and what it alone had of them")
+	}
+	for _, m := range step.Clear {
+		words = append(words, fmt.Sprintf("closing %s at %s", count(m.Slots.Len(), "slot", "slots"), m.Pod))
+	}
+	for _, t := range step.Cancel {
+		words = append(words, fmt.Sprintf("cancelling %s of %s", count(len(t.Tasks), "migration", "migrations"), t.Pod))
+	}
+	if len(words) == 0 {
+		return Decision{}, false
+	}
+	return Decision{Step: step, Reason: ClosingSlots, Message: list(words), Requeue: requeueNow}, true
+}
+
+// reportHalfMoved says which slots are half way to a node that is not there, and whose keys may come back with it.
+// Invariant: as long as a key may be where nobody can reach it, the cluster is not said to have converged.
+func reportHalfMoved(w Wanted, v cluster.View) (Decision, bool) {
+	stuck := closingsOf(w, v).stuck
+	if len(stuck) == 0 {
+		return Decision{}, false
+	}
+	return wait(SlotsHalfMoved, list(stuck), requeueWaiting), true
+}
+
+// closings is what is to be done about open slots.
+type closings struct {
+	finish, undo []Move
+	clear        []Mark
+	lost         []string // targets that are gone for good
+	stuck        []string // what cannot be closed, and why
+}
+
+// openSet is slots that a primary has open towards the same peer.
+type openSet struct {
+	holder    cluster.Member
+	importing bool
+	peer      cluster.NodeID
+	slots     cluster.SlotSet
+}
+
+// openSets is the marks of all primaries that were seen, sources before targets. Marks of replicas mean nothing: they
+// are copies, or the past.
+func openSets(v cluster.View) []openSet {
+	var sets []openSet
+	for _, importing := range []bool{false, true} {
+		for _, m := range v.Members {
+			if m.Info == nil || m.Role() != cluster.Primary {
+				continue
+			}
+			own := len(sets)
+			for _, o := range m.Info.Self().Open {
+				if o.Importing != importing {
+					continue
+				}
+				at := own
+				for at < len(sets) && sets[at].peer != o.Peer {
+					at++
+				}
+				if at == len(sets) {
+					sets = append(sets, openSet{holder: m, importing: importing, peer: o.Peer})
+				}
+				sets[at].slots = sets[at].slots.Add(o.Slot)
+			}
+		}
+	}
+	return sets
+}
+
+// involved is the nodes that have open slots or server migrations, and those at the other end of them.
+func involved(v cluster.View) []cluster.NodeID {
+	var ids []cluster.NodeID
+	for _, set := range openSets(v) {
+		ids = append(ids, set.holder.ID(), set.peer)
+	}
+	for _, m := range v.Members {
+		if m.Info != nil {
+			for _, t := range m.Info.Tasks {
+				ids = append(ids, t.Source, t.Target)
+			}
+		}
+	}
+	return ids
+}
+
+// closingsOf goes through the marks, and says for each slot what its owner and the other end make right.
+func closingsOf(w Wanted, v cluster.View) closings {
+	sets := openSets(v)
+	if len(sets) == 0 {
+		return closings{}
+	}
+	c := closer{w: w, v: v, owners: v.Owners()}
+	for _, set := range sets {
+		for _, owner := range c.owners {
+			part := set
+			part.slots = set.slots.Intersect(owner.Slots)
+			if part.slots.IsEmpty() {
+				continue
+			}
+			if set.importing {
+				c.target(part, owner)
+			} else {
+				c.source(part, owner)
+			}
+		}
+	}
+	return c.closings
+}
+
+// closer goes from one set of marks to the next.
+type closer struct {
+	closings
+	w      Wanted
+	v      cluster.View
+	owners []cluster.Claim
+	moving cluster.SlotSet // slots whose owner has them open as a source
+}
+
+// source is slots that the holder is giving away, or was when it owned them.
+func (c *closer) source(set openSet, owner cluster.Claim) {
+	if owner.Node != set.holder.ID() {
+		c.mark(set, owner) // it has arrived: only the mark is left
+		return
+	}
+	c.moving = c.moving.Union(set.slots)
+	target, ok := c.v.Member(set.peer)
+	if ok && target.Role() == cluster.Replica {
+		target, ok = c.v.Member(target.Follows()) // it has failed over: what had arrived is with who took its place
+	}
+	switch {
+	case !set.holder.Live():
+		c.wait(set, set.holder.Pod.Name+" is not there")
+	case ok && target.ID() == owner.Node:
+		c.mark(set, owner)
+	case ok && target.Live() && target.Role() == cluster.Primary:
+		c.move(set.holder, target, set.slots, false)
+	case ok, !allLive(c.v), len(lostVolumes(c.v)) > 0:
+		c.wait(set, "node "+set.peer.Short()+" is not there")
+	case len(followers(c.v, set.peer)) > 0:
+		c.wait(set, "node "+set.peer.Short()+" is gone; "+followers(c.v, set.peer)[0].Pod.Name+
+			" has a copy of what it had, and can be made a primary by CLUSTER FAILOVER TAKEOVER")
+	default:
+		c.giveUp(set)
+	}
+}
+
+// giveUp takes back what a target that is gone has left with others: nobody knows any more who took its place.
+func (c *closer) giveUp(set openSet) {
+	for _, m := range c.v.Members {
+		if m.Role() == cluster.Primary && m.ID() != set.holder.ID() {
+			c.undo = append(c.undo, Move{From: endOf(set.holder), To: endOf(m), Slots: set.slots})
+		}
+	}
+	c.lost = append(c.lost, "node "+set.peer.Short())
+	if len(c.undo) == 0 {
+		c.clear = append(c.clear, Mark{End: endOf(set.holder), Slots: set.slots, Owner: set.holder.ID()})
+	}
+}
+
+// target is slots that the holder began to import, and that their owner, if it is not the holder, does not give away
+// or gives to somebody else.
+func (c *closer) target(set openSet, owner cluster.Claim) {
+	set.slots = set.slots.Minus(c.moving)
+	if set.slots.IsEmpty() {
+		return
+	}
+	source, ok := c.v.Member(owner.Node)
+	switch {
+	case owner.Node == set.holder.ID():
+		c.mark(set, owner)
+	case !ok || !source.Live() || !set.holder.Live():
+		c.wait(set, "their owner or "+set.holder.Pod.Name+" is not there")
+	case owner.Node != set.peer:
+		c.move(source, set.holder, set.slots, true)
+	case !c.w.Paused && c.stays(set.holder):
+		c.move(source, set.holder, set.slots, false)
+	default:
+		c.mark(set, owner) // nothing has gone yet
+	}
+}
+
+// move goes on to a target that is to own slots, and back from one that is not.
+func (c *closer) move(from, to cluster.Member, slots cluster.SlotSet, failedOver bool) {
+	m := Move{From: endOf(from), To: endOf(to), Slots: slots, FailedOver: failedOver}
+	if c.stays(to) {
+		c.finish = append(c.finish, m)
+	} else {
+		c.undo = append(c.undo, m)
+	}
+}
+
+// stays says that the primary is to own slots.
+func (c *closer) stays(m cluster.Member) bool {
+	if !m.OwnsSlots() {
+		return slices.ContainsFunc(founders(c.w, c.v), func(f cluster.Member) bool { return f.ID() == m.ID() })
+	}
+	return !slices.Contains(c.v.ChooseLeaving(len(c.owners)-c.w.Primaries), m.ID())
+}
+
+// mark takes marks away that no keys are behind.
+func (c *closer) mark(set openSet, owner cluster.Claim) {
+	if !set.holder.Live() {
+		c.wait(set, set.holder.Pod.Name+" is not there")
+		return
+	}
+	c.clear = append(c.clear, Mark{End: endOf(set.holder), Slots: set.slots, Owner: owner.Node})
+}
+
+func (c *closer) wait(set openSet, why string) {
+	c.stuck = append(c.stuck, fmt.Sprintf("slots %s are open at %s, and %s", set.slots, set.holder.Pod.Name, why))
+}
+
+// unwantedTasks is the servers' own migrations that are no part of what is to move now. While that cannot be said, or
+// nothing new is begun, they go on.
+func unwantedTasks(w Wanted, v cluster.View) []Cancel {
+	var cancels []Cancel
+	if w.Paused || !steady(v) {
+		return nil
+	}
+	var transfers []cluster.Transfer
+	for _, m := range v.Members {
+		var ids []string
+		for _, task := range m.Info.Tasks {
+			if transfers == nil {
+				transfers = planned(w, v)
+			}
+			wanted := slices.ContainsFunc(transfers, func(t cluster.Transfer) bool {
+				return t.From == task.Source && t.To == task.Target && task.Slots.Minus(t.Slots).IsEmpty()
+			})
+			if !wanted {
+				ids = append(ids, task.ID)
+			}
+		}
+		if len(ids) > 0 {
+			cancels = append(cancels, Cancel{End: endOf(m), Tasks: ids})
+		}
+	}
+	return cancels
+}

@@ -1,0 +1,5 @@
+package plan
+
+// ScalingNotImplemented means that a release could not change numberOfMaster. No decision has it any more: it goes
+// when nothing refers to it.
+const ScalingNotImplemented = "ScalingNotImplemented"

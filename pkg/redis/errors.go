@@ -56,6 +56,19 @@ var (
 	// ErrNotReplica says that only a replica can do this.
 	ErrNotReplica = errors.New("not a replica")
 
+	// ErrNotOwner says that the node that slots are to leave does not own them: it may have been replaced.
+	ErrNotOwner = errors.New("node does not own the slots")
+	// ErrOpenElsewhere says that slots are on their way to a third node, which has some of their keys.
+	ErrOpenElsewhere = errors.New("slots are on their way to another node")
+	// ErrKeysLeft says that a node has keys in slots that it does not own, which nobody can reach.
+	ErrKeysLeft = errors.New("keys are left")
+	// ErrTargetRefuses says that the node that keys are brought to does not take them.
+	ErrTargetRefuses = errors.New("target does not take keys")
+	// ErrTargetFull is an ErrTargetRefuses too: the target has reached its maxmemory.
+	ErrTargetFull = errors.New("target is full")
+	// ErrLagging says that a replica has not got in time what its primary has got.
+	ErrLagging = errors.New("replica lags behind")
+
 	// errHangsUp marks the replies after which the server closes the connection.
 	errHangsUp = errors.New("server hangs up")
 )

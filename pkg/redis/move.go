@@ -70,6 +70,8 @@ type Moved struct {
 	Slots cluster.SlotSet // that have their new owner now
 	Keys  int64
 	Bytes int64 // of memory, estimated
+	// Conflicts are keys that were at both ends, so that one of the copies had to be chosen.
+	Conflicts int64
 	// Running says that the servers go on by themselves: the same move, asked for again, joins in.
 	Running bool
 	Blocked []Blocked

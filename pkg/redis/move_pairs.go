@@ -2,24 +2,226 @@ package redis
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-// MoveSlots brings slots to new owners, all pairs of nodes at the same time, until they are there or the budget
-// is spent. There is one Moved for each move, also beside an error: what came of it. Asked for again it goes on
-// where it stands, whoever began it: the servers' tables say where that is.
+// defaultBudget is short enough that the loop above sees a failover during a long migration.
+const defaultBudget = 2 * time.Second
+
+func (o MoveOptions) withDefaults() MoveOptions {
+	if o.MaxBatch <= 0 {
+		o.MaxBatch = throughputBatch
+	}
+	if o.Budget <= 0 {
+		o.Budget = defaultBudget
+	}
+	if o.Parallelism <= 0 {
+		o.Parallelism = -1
+	}
+	return o
+}
+
+// MoveSlots brings slots to new owners, all pairs of nodes at the same time, until they are there or the budget is
+// spent. There is one Moved for each move, also beside an error: what came of it. Asked for again it goes on where
+// it stands, whoever began it: the servers' tables say where that is.
+//
+// A slot is always whole at one of its ends, or open between the two: then every key is at one of them, and clients
+// are sent there. An error leaves open what is open, to be asked for again or undone; what a target refuses
+// (ErrTargetRefuses) is taken back. When the context ends it stops after the batch in hand.
 func (c *Clients) MoveSlots(ctx context.Context, moves []SlotMove, o MoveOptions) ([]Moved, error) {
-	return make([]Moved, len(moves)), nil
+	m := c.newMover(o.withDefaults())
+	atomic, classic := m.choose(moves)
+	all := make([]Moved, len(moves))
+	var (
+		group     errgroup.Group
+		byServers []Moved
+		err       error
+	)
+	if len(atomic) > 0 {
+		group.Go(safely(func() (err error) {
+			byServers, err = c.moveAtomic(ctx, pick(moves, atomic), m.o)
+			return err
+		}))
+	}
+	byKeys, failed := m.each(ctx, pick(moves, classic), m.move)
+	err = errors.Join(group.Wait(), failed)
+	scatter(all, byServers, atomic)
+	scatter(all, byKeys, classic)
+	return all, err
 }
 
-// UndoMoves takes back the keys that have gone to To. Moved.Slots are whole at From again, and closed.
+// UndoMoves takes back the keys that have gone to To. Moved.Slots are whole at From again, and closed at both ends.
+// Slots that To owns by now are left to it.
 func (c *Clients) UndoMoves(ctx context.Context, moves []SlotMove, o MoveOptions) ([]Moved, error) {
-	return make([]Moved, len(moves)), nil
+	m := c.newMover(o.withDefaults())
+	return m.each(ctx, moves, m.takeBack)
 }
 
-// ClearSlots takes the marks of open slots away, and has the node know their owner. A node that is not the owner and
-// has keys in them keeps its marks: ErrKeysLeft.
-func (c *Clients) ClearSlots(ctx context.Context, ep Endpoint, slots cluster.SlotSet, owner cluster.NodeID) error {
+// mover is one call of MoveSlots or UndoMoves.
+type mover struct {
+	c     *Clients
+	o     MoveOptions
+	begun time.Time
+	paces map[cluster.NodeID]*pace // of the nodes that keys leave
+}
+
+func (c *Clients) newMover(o MoveOptions) *mover {
+	return &mover{c: c, o: o, begun: timeNow(), paces: map[cluster.NodeID]*pace{}}
+}
+
+// over says that the budget is spent.
+func (m *mover) over() bool { return timeNow().Sub(m.begun) >= m.o.Budget }
+
+// choose says which moves the servers carry out by themselves, and which are made key by key.
+func (m *mover) choose(moves []SlotMove) (atomic, classic []int) {
+	for i, move := range moves {
+		if m.o.Engine != EngineClassic && m.o.Engine != EngineSlotsOnly && atomicPair(move.From, move.To) {
+			atomic = append(atomic, i)
+		} else {
+			classic = append(classic, i)
+		}
+	}
+	return atomic, classic
+}
+
+func pick(moves []SlotMove, which []int) []SlotMove {
+	picked := make([]SlotMove, len(which))
+	for i, at := range which {
+		picked[i] = moves[at]
+	}
+	return picked
+}
+
+func scatter(all, some []Moved, to []int) {
+	for i, moved := range some {
+		all[to[i]] = moved
+	}
+}
+
+// each works on all pairs of nodes at the same time, and on the moves of one pair one after the other.
+func (m *mover) each(
+	ctx context.Context, moves []SlotMove, work func(context.Context, SlotMove, *pace) (Moved, error),
+) ([]Moved, error) {
+	type ends struct{ from, to cluster.NodeID }
+	var order []ends
+	pairs := map[ends][]int{}
+	for i, move := range moves {
+		e := ends{move.From.ID, move.To.ID}
+		if pairs[e] == nil {
+			order = append(order, e)
+		}
+		pairs[e] = append(pairs[e], i)
+		if m.paces[e.from] == nil {
+			m.paces[e.from] = newPace(m.o)
+		}
+	}
+	moved, errs := make([]Moved, len(moves)), make([]error, len(moves))
+	var group errgroup.Group
+	group.SetLimit(m.o.Parallelism)
+	for _, e := range order {
+		group.Go(func() error {
+			for _, i := range pairs[e] {
+				errs[i] = safely(func() (err error) {
+					moved[i], err = work(ctx, moves[i], m.paces[e.from])
+					return err
+				})()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are in their place
+	return moved, errors.Join(errs...)
+}
+
+// safely makes a panic an error: it must not end the process, in which other clusters are cared for.
+func safely(work func() error) func() error {
+	return func() (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
+		return work()
+	}
+}
+
+// newPair looks at both nodes.
+func (m *mover) newPair(ctx context.Context, move SlotMove, pace *pace) (*pair, error) {
+	p := &pair{
+		c: m.c, o: m.o, failedOver: move.FailedOver, pace: pace, over: m.over, open: map[cluster.Slot]bool{},
+		from: m.c.newMoveNode(move.From), to: m.c.newMoveNode(move.To),
+	}
+	var group errgroup.Group
+	group.Go(safely(func() error { return p.from.look(ctx) }))
+	group.Go(safely(func() error { return p.to.look(ctx) }))
+	if err := group.Wait(); err != nil {
+		p.close()
+		return nil, err
+	}
+	p.prepare()
+	return p, nil
+}
+
+// move moves the slots of one SlotMove key by key.
+func (m *mover) move(ctx context.Context, move SlotMove, pace *pace) (Moved, error) {
+	p, err := m.newPair(ctx, move, pace)
+	if err != nil {
+		return Moved{}, err
+	}
+	defer p.close()
+	if err = p.stand(ctx, move.Slots); err == nil && p.to.info.Self().Slots.IsEmpty() {
+		err = m.c.copyFunctions(ctx, move.From, move.To)
+	}
+	if err == nil {
+		err = p.guarded(ctx, p.run)
+	}
+	return p.outcome(), err
+}
+
+// outcome is what was done until now.
+func (p *pair) outcome() Moved {
+	moved := p.moved
+	moved.Keys, moved.Bytes, moved.Conflicts = p.carrier.keys, p.carrier.bytes, p.carrier.conflicts
+	return moved
+}
+
+// stand finds out how far the slots have come: what is the target's already, what is open, what is to be begun.
+func (p *pair) stand(ctx context.Context, slots cluster.SlotSet) error {
+	mine, theirs := p.from.info.Self().Slots, p.to.info.Self().Slots
+	sent, got := p.from.open(), p.to.open()
+	var tell, fresh []cluster.Slot
+	for slot := range slots.All() {
+		migrating, isOpen := sent[slot]
+		switch {
+		case theirs.Has(slot) && (mine.Has(slot) || isOpen):
+			tell = append(tell, slot)
+		case theirs.Has(slot):
+			p.moved.Slots = p.moved.Slots.Add(slot)
+		case !mine.Has(slot):
+			owner := p.from.ownerOf(slot)
+			return failed("move slots from", p.from.Endpoint, errorf(ErrNotOwner, "%d belongs to %s", slot, owner.Short()))
+		case isOpen && !migrating.Importing && p.from.isStanding(migrating.Peer) && migrating.Peer != p.to.ID:
+			return failed("move slots from", p.from.Endpoint,
+				errorf(ErrOpenElsewhere, "%d to %s", slot, migrating.Peer.Short()))
+		case isOpen || got[slot].Importing:
+			p.open[slot] = true
+			p.todo = append(p.todo, slot)
+		default:
+			fresh = append(fresh, slot)
+		}
+	}
+	p.todo = append(p.todo, fresh...)
+	err := p.from.set(ctx, setSlots{tell, "NODE", p.to.ID})
+	if err != nil && (!isReply(err) || !p.gone(ctx, tell)) {
+		return err
+	}
+	p.moved.Slots = p.moved.Slots.Add(tell...)
 	return nil
 }

@@ -1,0 +1,108 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+	"github.com/redisoperator/redis-operator/pkg/redis/redistest"
+)
+
+// classic moves key by key whatever the servers can do.
+var classic = redis.MoveOptions{Engine: redis.EngineClassic, Profile: redis.ProfileThroughput, Budget: time.Minute}
+
+// drainTo are the moves that bring all slots of a server to others, in equal parts.
+func drainTo(tb testing.TB, c *redistest.Cluster, from int, to ...int) []redis.SlotMove {
+	tb.Helper()
+	slots := c.Owned(tb, from)
+	var moves []redis.SlotMove
+	for i, target := range to {
+		part := slots.Take(slots.Len() / (len(to) - i))
+		slots = slots.Minus(part)
+		moves = append(moves, redis.SlotMove{From: c.End(tb, from), To: c.End(tb, target), Slots: part})
+	}
+	return moves
+}
+
+// gather are the moves that bring so many slots to a server, in equal parts from others.
+func gather(tb testing.TB, c *redistest.Cluster, count, to int, from ...int) []redis.SlotMove {
+	tb.Helper()
+	var moves []redis.SlotMove
+	for i, source := range from {
+		share := count * (i + 1) / len(from)
+		share -= count * i / len(from)
+		moves = append(moves, redis.SlotMove{
+			From: c.End(tb, source), To: c.End(tb, to), Slots: c.Owned(tb, source).Take(share),
+		})
+	}
+	return moves
+}
+
+// moveAll moves until everything is where it has to be.
+func moveAll(tb testing.TB, c *redistest.Cluster, moves []redis.SlotMove, o redis.MoveOptions) []redis.Moved {
+	tb.Helper()
+	sum := make([]redis.Moved, len(moves))
+	for range 1000 {
+		left := 0
+		moved, err := c.Clients.MoveSlots(tb.Context(), moves, o)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for i := range moved {
+			sum[i].Slots = sum[i].Slots.Union(moved[i].Slots)
+			sum[i].Keys += moved[i].Keys
+			sum[i].Bytes += moved[i].Bytes
+			sum[i].Conflicts += moved[i].Conflicts
+			left += moves[i].Slots.Minus(moved[i].Slots).Len()
+		}
+		if left == 0 {
+			return sum
+		}
+	}
+	tb.Fatal("it takes for ever")
+	return nil
+}
+
+func TestMoveSlots(t *testing.T) {
+	for _, engine := range redistest.Engines(t) {
+		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
+			c := redistest.Form(t, 4, 0, redistest.Options{Engine: engine, Config: stayPrimary})
+			c.Fill(t, redistest.Strings("fill:", 20000, 100))
+			for _, profile := range []redis.Profile{redis.ProfileThroughput, redis.ProfileLatency} {
+				t.Run(string(profile), func(t *testing.T) {
+					o := classic
+					o.Profile = profile
+					traffic := redistest.StartTraffic(t, c.Servers, redistest.TrafficOptions{Every: time.Millisecond, Seed: 1})
+					in := drainTo(t, c, 3, 0, 1, 2)
+					start := time.Now()
+					moveAll(t, c, in, o)
+					t.Log("in", time.Since(start))
+					if left := c.Owned(t, 3); !left.IsEmpty() {
+						t.Errorf("server 3 still owns %s", left)
+					}
+					out := gather(t, c, 4096, 3, 0, 1, 2)
+					start = time.Now()
+					moveAll(t, c, out, o)
+					t.Log("out", time.Since(start))
+					if got := c.Owned(t, 3).Len(); got != 4096 {
+						t.Errorf("server 3 owns %d slots", got)
+					}
+					traffic.Check(t)
+					c.Whole(t)
+					t.Log(traffic.Wrote(), "writes", traffic.Redirects(), "redirects", traffic.Failed(), "failures")
+				})
+			}
+		})
+	}
+}
+
+var _ = errors.Is
+var _ = context.Canceled
+var _ = cluster.AllSlots
+
+// stayPrimary keeps a node that has given its last slot from following the one that it gave it to.
+var stayPrimary = []string{"cluster-allow-replica-migration no"}

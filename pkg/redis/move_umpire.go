@@ -1,0 +1,172 @@
+package redis
+
+import (
+	"context"
+	"errors"
+)
+
+// umpire settles which copy counts of keys that are at both ends of a move. What it has settled is at the guest alone.
+//
+// While the marks stand and the owner has not been replaced, a key that the owner has is served by the owner: its
+// copy is the live one, and the guest's is what a command that was cut has left. An owner that has taken the place
+// of the one that keys were moved from may have copies of keys that are long gone, because deletions had not reached
+// it, and may have served them.
+type umpire struct {
+	carrier      *carrier // from the owner to the guest
+	owner, guest *wire
+	failedOver   bool
+}
+
+func newUmpire(c *carrier, failedOver bool) *umpire {
+	return &umpire{
+		carrier: c, failedOver: failedOver,
+		owner: c.from.c.newWire(c.from.Endpoint), guest: c.to.c.newWire(c.to.Endpoint),
+	}
+}
+
+func (u *umpire) close() {
+	u.owner.close()
+	u.guest.close()
+}
+
+// replace lets the keys be sent over the guest's copies.
+func (*umpire) replace(context.Context, *slotWork) error { return nil }
+
+// judge settles every key that is known of the slot. None of them has to be sent any more.
+func (u *umpire) judge(ctx context.Context, w *slotWork) error {
+	for i := range w.keys.len() {
+		if err := u.judgeKey(ctx, w.keys.words(i, i+1)); err != nil {
+			return err
+		}
+	}
+	w.keys, w.sizes, w.next, w.conflict = keyList{}, nil, 0, false
+	return nil
+}
+
+func (u *umpire) judgeKey(ctx context.Context, key []byte) error {
+	if u.failedOver {
+		mine, err := u.copyOf(ctx, u.owner, key, "WATCH")
+		if err != nil {
+			return err
+		}
+		other, err := u.copyOf(ctx, u.guest, key, "ASKING")
+		if err != nil {
+			return err
+		}
+		if other.newerThan(mine) {
+			return u.giveUp(ctx, key)
+		}
+	}
+	return u.send(ctx, key)
+}
+
+// send gives the guest the owner's copy.
+func (u *umpire) send(ctx context.Context, key []byte) error {
+	p := &packet{}
+	if u.failedOver {
+		p.add("UNWATCH")
+	}
+	w := &slotWork{keys: keyList{raw: key, ends: []int{len(key)}}, conflict: true}
+	limit := u.carrier.patience(1, u.carrier.options.MaxKeyBytes)
+	u.carrier.migrate(p, batchPart{work: w, to: 1}, limit)
+	got, err := u.owner.exchange(ctx, 2*limit+afterPatience, p)
+	if err != nil {
+		return failed("migrate", u.owner.ep, err)
+	}
+	if err = got.firstErr(); err != nil {
+		return u.carrier.verdict(err)
+	}
+	return nil
+}
+
+// giveUp deletes the owner's copy, unless somebody has written to it since it was looked at.
+func (u *umpire) giveUp(ctx context.Context, key []byte) error {
+	p := &packet{}
+	p.add("MULTI")
+	p.begin(2)
+	p.word("UNLINK")
+	p.raw(key)
+	p.add("EXEC")
+	_, err := u.owner.exchange(ctx, u.owner.c.dialer.CommandTimeout, p)
+	return failed("unlink", u.owner.ep, err)
+}
+
+// keyCopy is one of the copies of a key.
+type keyCopy struct {
+	dump   string // "": none
+	expiry int64
+	idle   int64 // seconds since it was last used; negative when the server does not say
+}
+
+// newerThan says whether this copy is another than the owner's, and has been used since the owner's was.
+func (k keyCopy) newerThan(owner keyCopy) bool {
+	differs := k.dump != "" && owner.dump != "" && (k.dump != owner.dump || k.expiry != owner.expiry)
+	return differs && k.idle >= 0 && owner.idle >= 0 && k.idle < owner.idle
+}
+
+// copyOf looks at a node's copy. The idle time comes first: to look at a key is to use it.
+func (u *umpire) copyOf(ctx context.Context, node *wire, key []byte, before string) (keyCopy, error) {
+	p := &packet{}
+	if before == "WATCH" {
+		p.begin(2)
+		p.word(before)
+		p.raw(key)
+	}
+	questions := [][]string{{"OBJECT", "IDLETIME"}, {"PEXPIRETIME"}, {"DUMP"}}
+	var at []int
+	for _, words := range questions {
+		if before == "ASKING" {
+			p.add(before)
+		}
+		at = append(at, p.count)
+		p.begin(len(words) + 1)
+		for _, word := range words {
+			p.word(word)
+		}
+		p.raw(key)
+	}
+	got, err := node.exchange(ctx, node.c.dialer.CommandTimeout, p)
+	if err != nil {
+		return keyCopy{}, failed("dump", node.ep, err)
+	}
+	idle, expiry, dump := got.list[at[0]], got.list[at[1]], got.list[at[2]]
+	if err := dump.err; err != nil && !isRedirect(err) {
+		return keyCopy{}, failed("dump", node.ep, err)
+	}
+	found := keyCopy{dump: dump.text, expiry: expiry.number, idle: idle.number}
+	if idle.err != nil || idle.null {
+		found.idle = -1
+	}
+	return found, nil
+}
+
+// bringBack brings keys of the guest to an owner that serves the slot alone again: those of clients that had been
+// sent to the guest before. A key that the owner has, too, has been written there since, or at the same time: it is
+// deleted at the guest.
+func (u *umpire) bringBack(ctx context.Context, back *carrier, w *slotWork) error {
+	for i := range w.keys.len() {
+		p := &packet{}
+		limit := back.patience(1, back.options.MaxKeyBytes)
+		back.migrate(p, batchPart{work: &slotWork{keys: w.keys}, from: i, to: i + 1}, limit)
+		got, err := u.guest.exchange(ctx, 2*limit+afterPatience, p)
+		if err != nil {
+			return failed("migrate", u.guest.ep, err)
+		}
+		if err = got.firstErr(); err == nil {
+			continue
+		}
+		if err = back.verdict(err); !errors.Is(err, errConflict) {
+			return err
+		}
+		p = &packet{}
+		p.add("ASKING")
+		p.begin(2)
+		p.word("UNLINK")
+		p.raw(w.keys.words(i, i+1))
+		if _, err = u.guest.ask(ctx, "unlink", p); err != nil {
+			return err
+		}
+	}
+	w.keys, w.sizes, w.next, w.conflict = keyList{}, nil, 0, false
+	return nil
+}

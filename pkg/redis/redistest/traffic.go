@@ -1,0 +1,250 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// TrafficOptions say how clients behave. The zero value is four of them that write as fast as a node answers.
+type TrafficOptions struct {
+	Workers int           // 4
+	Keys    int           // of each worker: 200
+	Every   time.Duration // one operation of a worker; 0: one after the other
+	Seed    uint64
+	// Replicas is how many replicas must have a write before it counts as acknowledged.
+	Replicas int
+	// Lenient clients do not read while they write: after a failover a server may answer with old values for a while.
+	Lenient bool
+}
+
+// Traffic is clients that write to a cluster and follow its redirects. They remember what was acknowledged.
+type Traffic struct {
+	workers []*worker
+	stop    context.CancelFunc
+	done    errgroup.Group
+	wrote   atomic.Int64
+	redirs  atomic.Int64
+	failed  atomic.Int64
+
+	mu    sync.Mutex
+	wrong []string
+}
+
+// worker writes keys that nobody else does.
+type worker struct {
+	t    *Traffic
+	id   int
+	opts TrafficOptions
+	rand *rand.Rand
+	conn *clusterConn
+	keys []record
+}
+
+// record is what a key may hold.
+type record struct {
+	name    string
+	acked   string   // the last value that was acknowledged; "" when none was
+	doubts  []string // later values of which nobody knows
+	ttl     time.Duration
+	set     time.Time // when it was acknowledged
+	counter bool
+	seq     int
+}
+
+// StartTraffic starts clients. They end with the test, or when they are stopped.
+func StartTraffic(tb testing.TB, servers []*Server, opts TrafficOptions) *Traffic {
+	tb.Helper()
+	if opts.Workers == 0 {
+		opts.Workers = 4
+	}
+	if opts.Keys == 0 {
+		opts.Keys = 200
+	}
+	ctx, cancel := context.WithCancel(tb.Context())
+	t := &Traffic{stop: cancel}
+	for i := range opts.Workers {
+		w := &worker{
+			t: t, id: i, opts: opts, rand: rand.New(rand.NewPCG(opts.Seed, uint64(i))), //nolint:gosec // small; a test
+			conn: newClusterConn(servers),
+		}
+		for k := range opts.Keys {
+			w.keys = append(w.keys, record{name: fmt.Sprintf("w%d:%d", i, k), counter: k%8 == 0})
+		}
+		t.workers = append(t.workers, w)
+		t.done.Go(func() error { return w.run(ctx) })
+	}
+	tb.Cleanup(t.Stop)
+	return t
+}
+
+// Stop ends the clients.
+func (t *Traffic) Stop() {
+	t.stop()
+	_ = t.done.Wait() // they never fail
+	for _, w := range t.workers {
+		w.conn.close()
+	}
+}
+
+// Wrote is how many writes were acknowledged until now.
+func (t *Traffic) Wrote() int { return int(t.wrote.Load()) }
+
+// Redirects is how often clients were sent to another node, and Failed how often they were refused or not answered.
+func (t *Traffic) Redirects() int { return int(t.redirs.Load()) }
+
+// Failed is how often clients got no answer, or an error that is no redirect.
+func (t *Traffic) Failed() int { return int(t.failed.Load()) }
+
+func (w *worker) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		r := &w.keys[w.rand.IntN(len(w.keys))]
+		switch {
+		case r.counter:
+			w.incr(ctx, r)
+		case !w.opts.Lenient && w.rand.IntN(4) == 0:
+			w.read(ctx, r)
+		default:
+			w.write(ctx, r)
+		}
+		if w.opts.Every > 0 {
+			time.Sleep(w.opts.Every)
+		}
+	}
+	return nil
+}
+
+// write sets a key, every third time with a time to live that outlasts the test.
+func (w *worker) write(ctx context.Context, r *record) {
+	r.seq++
+	value := fmt.Sprintf("%s=%d", r.name, r.seq)
+	args := []string{"SET", r.name, value}
+	ttl := time.Duration(0)
+	if w.rand.IntN(3) == 0 {
+		ttl = time.Duration(600+w.rand.IntN(600)) * time.Second
+		args = append(args, "PX", strconv.FormatInt(ttl.Milliseconds(), 10))
+	}
+	r.doubts = append(r.doubts, value)
+	if _, err := w.do(ctx, args...); err == nil {
+		r.acked, r.ttl, r.set, r.doubts = value, ttl, time.Now(), nil
+		w.t.wrote.Add(1)
+	}
+}
+
+// incr counts. A count of which nobody knows whether it was made may be there or not.
+func (w *worker) incr(ctx context.Context, r *record) {
+	r.seq++
+	r.doubts = append(r.doubts, "?")
+	got, err := w.do(ctx, "INCR", r.name)
+	if err != nil {
+		return
+	}
+	n, err := strconv.Atoi(got)
+	before, _ := strconv.Atoi(r.acked) // "" is 0
+	if err != nil || n <= before || n > before+len(r.doubts) {
+		w.t.report("%s was %q, %d in doubt, and is %q after INCR", r.name, r.acked, len(r.doubts)-1, got)
+	}
+	r.acked, r.doubts = got, nil
+	w.t.wrote.Add(1)
+}
+
+func (w *worker) read(ctx context.Context, r *record) {
+	got, err := w.conn.do(ctx, w.t, "GET", r.name)
+	if err == nil && !r.may(got) {
+		w.t.report("%s is %q, not %q", r.name, got, r.acked)
+	}
+}
+
+// do writes, and waits for replicas when it has to.
+func (w *worker) do(ctx context.Context, args ...string) (string, error) {
+	got, err := w.conn.do(ctx, w.t, args...)
+	if err != nil || w.opts.Replicas == 0 {
+		return got, err
+	}
+	has, err := w.conn.last.ask(ctx, "WAIT", strconv.Itoa(w.opts.Replicas), "1000")
+	if err != nil {
+		return "", err
+	}
+	if n, _ := strconv.Atoi(has); n < w.opts.Replicas {
+		return "", fmt.Errorf("%d replicas have it", n)
+	}
+	return got, nil
+}
+
+// may says whether the key may hold this.
+func (r *record) may(value string) bool {
+	if r.counter {
+		n, _ := strconv.Atoi(value)
+		acked, _ := strconv.Atoi(r.acked)
+		return n >= acked && n <= acked+len(r.doubts)
+	}
+	if value == r.acked {
+		return true
+	}
+	for _, doubt := range r.doubts {
+		if value == doubt {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Traffic) report(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.wrong) < 20 {
+		t.wrong = append(t.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// Check stops the clients and fails the test when anything that was acknowledged is not there as it was written.
+func (t *Traffic) Check(tb testing.TB) {
+	tb.Helper()
+	t.Stop()
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	defer cancel()
+	for _, w := range t.workers {
+		for i := range w.keys {
+			w.check(ctx, &w.keys[i])
+		}
+		w.conn.close()
+	}
+	for _, wrong := range t.wrong {
+		tb.Error(wrong)
+	}
+}
+
+func (w *worker) check(ctx context.Context, r *record) {
+	got, err := w.conn.do(ctx, w.t, "GET", r.name)
+	if err != nil {
+		w.t.report("%s: %v", r.name, err)
+		return
+	}
+	if !r.may(got) {
+		w.t.report("in the end %s is %q, not %q", r.name, got, r.acked)
+		return
+	}
+	if r.counter || got == "" || got != r.acked {
+		return
+	}
+	left, err := w.conn.do(ctx, w.t, "PTTL", r.name)
+	if err != nil {
+		w.t.report("%s: %v", r.name, err)
+		return
+	}
+	millis, _ := strconv.Atoi(left)
+	want := r.ttl - time.Since(r.set)
+	switch {
+	case r.ttl == 0 && millis != -1:
+		w.t.report("%s was written to stay and has %d ms left", r.name, millis)
+	case r.ttl > 0 && (millis < 0 || (time.Duration(millis)*time.Millisecond-want).Abs() > 5*time.Second):
+		w.t.report("%s should have %v left and has %d ms", r.name, want, millis)
+	}
+}

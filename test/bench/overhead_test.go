@@ -35,6 +35,7 @@ func (d drive) overhead() float64 { return 1 - d.moving.Seconds()/d.wall.Seconds
 // it, in turns, the mover does the same in one call.
 func TestOverhead(t *testing.T) {
 	scale, rounds := setting(t, "BENCH_SCALE", 1), int(setting(t, "BENCH_ROUNDS", 3))
+	inMemory(t)
 	begun := load()
 	a := newArena(t, redistest.Default(t), newDataset(small, scale), int(setting(t, "BENCH_REPLICAS", 0)))
 	o := redis.MoveOptions{Engine: redis.EngineClassic, Profile: redis.ProfileThroughput}

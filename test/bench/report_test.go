@@ -5,6 +5,7 @@ package bench
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -111,9 +112,9 @@ func verdict(asked string, met bool) string {
 func (b *bout) report() string {
 	var out strings.Builder
 	a := b.arena
-	fmt.Fprintf(&out, "%s; %s, %s and its redis-cli; %d primaries with %d replicas each, loopback.\n"+
+	fmt.Fprintf(&out, "%s; %s, %s and its redis-cli; %d primaries with %d replicas each, loopback, files in %s.\n"+
 		"%s, scale %g, %d rounds, load average %s at the start and %s at the end. Medians [lowest..highest].\n\n",
-		time.Now().UTC().Format("2006-01-02"), machine(), a.versions[0], primaries, len(a.servers)/primaries-1,
+		time.Now().UTC().Format("2006-01-02"), machine(), a.versions[0], primaries, len(a.servers)/primaries-1, os.TempDir(),
 		a.data, b.scale, b.rounds, b.load, load())
 	b.alone(&out)
 	b.beside(&out)

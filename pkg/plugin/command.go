@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ const (
 	OutputYAML  Output = "yaml"
 )
 
-const longHelp = `Shows RedisClusters.
+const longHelp = `Shows RedisClusters, and what would become of them.
 
 Without a name it prints one line for each RedisCluster of the namespace. With a name it prints the
 shards of that RedisCluster: each master with its replicas under it.
@@ -36,7 +37,15 @@ const examples = `  # The RedisClusters of this namespace, and of all
   kubectl redis-cluster mycluster
 
   # What the operator is doing, and why
-  kubectl redis-cluster why mycluster`
+  kubectl redis-cluster why mycluster
+
+  # Watch slots move; in a script, wait until nothing is left to do
+  kubectl redis-cluster status mycluster --watch
+  kubectl redis-cluster status mycluster --until-done --timeout=1h
+
+  # What would be done for five masters, or for a changed manifest; nothing is changed
+  kubectl redis-cluster plan mycluster --masters=5
+  kubectl redis-cluster plan mycluster -f new.yaml`
 
 // command is what all verbs share.
 type command struct {
@@ -48,6 +57,10 @@ type command struct {
 	allNamespaces bool
 	watch         bool
 	live          bool
+	untilDone     bool
+	timeout       time.Duration
+	term          terminal
+	pause         func(context.Context, time.Duration)
 }
 
 // connector makes clients from the flags that a person gave.
@@ -55,11 +68,18 @@ type connector func(*genericclioptions.ConfigFlags) (Clients, error)
 
 // NewCommand is kubectl redis-cluster. The clock is for ages.
 func NewCommand(streams genericiooptions.IOStreams, now func() time.Time) *cobra.Command {
-	return newCommand(streams, now, Connect)
+	return newCommand(streams, now, Connect).root()
 }
 
-func newCommand(streams genericiooptions.IOStreams, now func() time.Time, connect connector) *cobra.Command {
-	c := &command{streams: streams, now: now, connect: connect, flags: genericclioptions.NewConfigFlags(true)}
+func newCommand(streams genericiooptions.IOStreams, now func() time.Time, connect connector) *command {
+	return &command{
+		streams: streams, now: now, connect: connect, flags: genericclioptions.NewConfigFlags(true),
+		term: terminalOf(streams.Out, os.Getenv), pause: pauseFor,
+	}
+}
+
+// root is the command without a verb, and the verbs.
+func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "redis-cluster [NAME]",
 		Short:         "Show RedisClusters",
@@ -71,29 +91,51 @@ func newCommand(streams genericiooptions.IOStreams, now func() time.Time, connec
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl redis-cluster"},
 		RunE:          c.run(c.show),
 	}
-	root.SetOut(streams.Out)
-	root.SetErr(streams.ErrOut)
+	root.SetOut(c.streams.Out)
+	root.SetErr(c.streams.ErrOut)
 	root.CompletionOptions.DisableDefaultCmd = true
 	c.flags.AddFlags(root.PersistentFlags())
-	status := &cobra.Command{
-		Use:   "status NAME",
-		Short: "Show the shards of a RedisCluster, also of one that has the name of a verb",
-		Args:  cobra.ExactArgs(1),
-		RunE:  c.run(c.show),
-	}
-	for _, cmd := range []*cobra.Command{root, status} {
-		cmd.Flags().StringVarP(&c.output, "output", "o", "", "form of the output: wide, json or yaml")
-		cmd.Flags().BoolVarP(&c.watch, "watch", "w", false, "print again whenever something changes")
-		cmd.Flags().BoolVar(&c.live, "live", true, "ask the pods for memory, keys and clients")
-	}
 	root.Flags().BoolVarP(&c.allNamespaces, "all-namespaces", "A", false, "of all namespaces")
-	root.AddCommand(status, &cobra.Command{
-		Use:   "why NAME",
-		Short: "Say what the operator is doing with a RedisCluster, and why",
-		Args:  cobra.ExactArgs(1),
-		RunE:  c.run(c.why),
-	})
+	c.showFlags(root)
+	tree := c.verb("tree NAME", "Show the shards of a RedisCluster, also of one that has the name of a verb", c.show)
+	c.showFlags(tree)
+	root.AddCommand(tree, c.statusCommand(), c.planCommand(),
+		c.verb("why NAME", "Say what the operator is doing with a RedisCluster, and why", c.why),
+		c.verb("pause NAME", "Let the operator begin nothing more with a RedisCluster", c.setPaused(true)),
+		c.verb("resume NAME", "Let the operator go on with a RedisCluster", c.setPaused(false)))
 	return root
+}
+
+// verb is a command about one RedisCluster.
+func (c *command) verb(use, short string, v verb) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1), RunE: c.run(v)}
+}
+
+func (c *command) outputFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&c.output, "output", "o", "", "form of the output: wide, json or yaml")
+}
+
+func (c *command) showFlags(cmd *cobra.Command) {
+	c.outputFlag(cmd)
+	cmd.Flags().BoolVarP(&c.watch, "watch", "w", false, "print again whenever something changes")
+	cmd.Flags().BoolVar(&c.live, "live", true, "ask the pods for memory, keys and clients")
+}
+
+const statusHelp = `Shows the conditions of a RedisCluster in words, and the slots that are moving.
+
+With --watch a terminal is drawn again at each change, until Ctrl-C; anything else gets a line for each change. With
+--until-done it ends once the RedisCluster is as its spec wants it, with exit code 0, and with 1 when it stands still
+until somebody does something, or when it takes longer than --timeout.`
+
+func (c *command) statusCommand() *cobra.Command {
+	cmd := c.verb("status NAME", "Show how a RedisCluster is, and the slots that are moving", c.status)
+	cmd.Long = statusHelp
+	c.outputFlag(cmd)
+	cmd.Flags().BoolVarP(&c.watch, "watch", "w", false, "show each change, until Ctrl-C")
+	cmd.Flags().BoolVar(&c.untilDone, "until-done", false, "show each change, until nothing is left to do")
+	cmd.Flags().DurationVar(&c.timeout, "timeout", 0,
+		"the longest that --watch and --until-done last, for example 30m; 0: for ever")
+	return cmd
 }
 
 // verb is one thing that the plugin can do.
@@ -119,7 +161,7 @@ func (c *command) validate(args []string) error {
 	switch Output(c.output) {
 	case OutputTable, OutputWide:
 	case OutputJSON, OutputYAML:
-		if c.watch {
+		if c.watch || c.untilDone {
 			return fmt.Errorf("--watch does not go with --output=%s", c.output)
 		}
 	default:
@@ -171,7 +213,7 @@ func (c *command) text(ctx context.Context, clients Clients, name string) (strin
 		if c.live {
 			live = clients.askAll(ctx, rc)
 		}
-		return Table([]*View{NewView(rc)}, OutputTable, c.now()) + "\n" + Tree(rc, live, output), nil
+		return Table([]*View{NewView(rc)}, OutputTable, c.now()) + "\n" + Tree(rc, live, output, c.now()), nil
 	}
 	return "", fmt.Errorf("unknown output %q", c.output)
 }

@@ -33,6 +33,7 @@ var infoCommand = []string{"/opt/redisnode/redisnode", "info"}
 // Info is what a node says of itself.
 type Info struct {
 	UsedMemory       int64  `json:"usedMemory"`
+	DataBytes        *int64 `json:"dataBytes"` // of UsedMemory; nil when the agent is older than this figure
 	MaxMemory        int64  `json:"maxMemory"` // 0: no limit
 	Keys             int64  `json:"keys"`
 	Role             string `json:"role"` // primary or replica

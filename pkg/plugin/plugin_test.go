@@ -134,8 +134,9 @@ func answers(rc *redisv1.RedisCluster) []LiveInfo {
 
 // fixture is a plugin with a fake Kubernetes.
 type fixture struct {
-	clients  Clients
-	out, err bytes.Buffer
+	clients      Clients
+	in, out, err bytes.Buffer
+	prepare      func(*command)
 }
 
 func newFixture(namespace string, events []corev1.Event, clusters ...*redisv1.RedisCluster) *fixture {
@@ -169,9 +170,13 @@ func (f *fixture) run(ctx context.Context, args ...string) error {
 }
 
 func (f *fixture) command(args []string) *cobra.Command {
-	streams := genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &f.out, ErrOut: &f.err}
-	cmd := newCommand(streams, func() time.Time { return now },
+	streams := genericiooptions.IOStreams{In: &f.in, Out: &f.out, ErrOut: &f.err}
+	c := newCommand(streams, func() time.Time { return now },
 		func(*genericclioptions.ConfigFlags) (Clients, error) { return f.clients, nil })
+	if f.prepare != nil {
+		f.prepare(c)
+	}
+	cmd := c.root()
 	cmd.SetArgs(args)
 	return cmd
 }

@@ -50,6 +50,9 @@ func NewView(rc *redisv1.RedisCluster) *View {
 	}
 	if p := meta.FindStatusCondition(s.Conditions, redisv1.ConditionProgressing); p != nil && !outdated(rc) {
 		v.OpsStatus, v.Message = p.Reason, oneLine(p.Message)
+		if m := progressOf(s.Migration); m.total > 0 {
+			v.OpsStatus += " " + m.percent()
+		}
 	}
 	if rc.DeletionTimestamp != nil {
 		v.OpsStatus = opsDeleting

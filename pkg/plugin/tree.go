@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,8 +20,8 @@ const rangesShown = 3
 
 // Tree is the shards of a RedisCluster as text: each master, by its lowest slot, with its replicas under it; then the
 // nodes that belong to none. What the nodes say of themselves is in live; a node without an answer has "-" there.
-func Tree(rc *redisv1.RedisCluster, live []LiveInfo, output Output) string {
-	t := &tree{rc: rc, output: output, live: map[string]LiveInfo{}, nodes: slices.Clone(rc.Status.Nodes)}
+func Tree(rc *redisv1.RedisCluster, live []LiveInfo, output Output, now time.Time) string {
+	t := &tree{rc: rc, output: output, now: now, live: map[string]LiveInfo{}, nodes: slices.Clone(rc.Status.Nodes)}
 	for _, l := range live {
 		t.live[l.PodName] = l
 	}
@@ -40,6 +41,7 @@ func Tree(rc *redisv1.RedisCluster, live []LiveInfo, output Output) string {
 type tree struct {
 	rc     *redisv1.RedisCluster
 	output Output
+	now    time.Time
 	nodes  []redisv1.NodeStatus // by pod name
 	live   map[string]LiveInfo  // by pod name; empty when nobody was asked
 }
@@ -239,7 +241,7 @@ func (t *tree) notes() []string {
 	if m := t.rc.Status.PlacementMessage; m != "" {
 		notes = append(notes, fmt.Sprintf("Placement %s: %s", orDash(string(t.rc.Status.NodesPlacement)), oneLine(m)))
 	}
-	notes = append(notes, t.conditions()...)
+	notes = slices.Concat(notes, migrationNote(t.rc, t.now), blockedNotes(t.rc), t.conditions(), advice(t.rc))
 	notes = append(notes, t.contradictions()...)
 	return append(notes, t.silent()...)
 }

@@ -30,14 +30,14 @@ func TestTreeFootnotes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rc := converged("default", "demo")
-			golden(t, name, Tree(rc, live(answers(rc)), OutputTable))
+			golden(t, name, Tree(rc, live(answers(rc)), OutputTable, now))
 		})
 	}
 }
 
 func TestTreeIsDeterministic(t *testing.T) {
 	t.Parallel()
-	want := Tree(troubled(), answers(troubled()), OutputWide)
+	want := Tree(troubled(), answers(troubled()), OutputWide, now)
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
 		rc := troubled()
@@ -45,7 +45,7 @@ func TestTreeIsDeterministic(t *testing.T) {
 		random.Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
 		nodes := rc.Status.Nodes
 		random.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
-		if got := Tree(rc, live, OutputWide); got != want {
+		if got := Tree(rc, live, OutputWide, now); got != want {
 			t.Fatalf("shuffled nodes give\n%s\nwant\n%s", got, want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestTreeIsDeterministic(t *testing.T) {
 func TestTreeHasEveryNodeOnce(t *testing.T) {
 	t.Parallel()
 	rc := troubled()
-	text, _, _ := strings.Cut(Tree(rc, nil, OutputTable), "\n\n")
+	text, _, _ := strings.Cut(Tree(rc, nil, OutputTable, now), "\n\n")
 	for _, n := range rc.Status.Nodes {
 		count := 0
 		for line := range strings.Lines(text) {
@@ -75,7 +75,7 @@ func TestTreeHasEveryNodeOnce(t *testing.T) {
 func TestGridAligns(t *testing.T) {
 	t.Parallel()
 	rc := troubled()
-	text, _, _ := strings.Cut(Tree(rc, answers(rc), OutputWide), "\n\n")
+	text, _, _ := strings.Cut(Tree(rc, answers(rc), OutputWide, now), "\n\n")
 	lines := strings.Split(text, "\n")
 	for _, title := range []string{"ROLE", "IP", "NODE ID", "FULL", "VERSION", "SLOTS"} {
 		at := column1(lines[0], title)

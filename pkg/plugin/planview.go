@@ -1,0 +1,130 @@
+package plugin
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strconv"
+
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+)
+
+// wantedOf is what a spec asks for, in the words of the rules. The spec has its defaults.
+func wantedOf(rc *redisv1.RedisCluster) plan.Wanted {
+	return plan.Wanted{
+		Primaries:    int(*rc.Spec.NumberOfMaster),
+		Replicas:     int(*rc.Spec.ReplicationFactor),
+		Bootstrapped: rc.Status.Bootstrapped,
+		ZoneAware:    *rc.Spec.Placement.ZoneAware,
+		Moving:       rc.Status.Migration != nil,
+		Overfill:     rc.Spec.Migration.Engine == redisv1.EngineSlotsOnly,
+	}
+}
+
+// viewOf is what a status shows, in the words of the rules, as if each node that it has seen had told it just now. What
+// the nodes say of their memory and keys is in live.
+func viewOf(rc *redisv1.RedisCluster, live []LiveInfo) cluster.View {
+	said := map[string]Info{}
+	for _, l := range live {
+		if l.Err == nil {
+			said[l.PodName] = l.Info
+		}
+	}
+	table := tableOf(rc.Status.Nodes)
+	var v cluster.View
+	for _, n := range rc.Status.Nodes {
+		_, ordinal := splitPod(n.PodName)
+		m := cluster.Member{Pod: cluster.Pod{
+			Name: n.PodName, Ordinal: ordinal, IP: n.IP, Host: n.Host, Zone: n.Zone, State: cluster.PodRunning, Ready: true,
+		}}
+		if n.ID != "" {
+			m.Info = infoOf(rc, said[n.PodName])
+			m.Info.Table = slices.Clone(table)
+			m.Info.Table[table.Index(cluster.NodeID(n.ID))].Flags.Myself = true
+		} else {
+			m.Unseen = "the operator could not ask it"
+		}
+		v.Members = append(v.Members, m)
+		if n.Host != "" && !slices.ContainsFunc(v.Hosts, func(h cluster.Host) bool { return h.Name == n.Host }) {
+			v.Hosts = append(v.Hosts, cluster.Host{Name: n.Host, Zone: n.Zone})
+		}
+	}
+	slices.SortFunc(v.Hosts, func(a, b cluster.Host) int { return comparePods(a.Name, b.Name) })
+	for _, id := range rc.Status.FormerNodes {
+		v.Former = append(v.Former, cluster.NodeID(id))
+	}
+	slices.Sort(v.Former)
+	return v
+}
+
+// The ports of every node: no rule cares, as long as all have them.
+const (
+	redisPort = 6379
+	busPort   = 16379
+)
+
+// tableOf is the table that every node would have.
+func tableOf(nodes []redisv1.NodeStatus) cluster.Table {
+	var table cluster.Table
+	for i, n := range nodes {
+		if n.ID == "" {
+			continue
+		}
+		node := cluster.Node{
+			ID: cluster.NodeID(n.ID), Addr: cluster.Addr{IP: n.IP, Port: redisPort, BusPort: busPort}, Role: cluster.Primary,
+			ConfigEpoch: uint64(i) + 1, Connected: true, Slots: slotsOf(n),
+		}
+		if n.Role == redisv1.RoleReplica {
+			node.Role, node.PrimaryID, node.ConfigEpoch = cluster.Replica, cluster.NodeID(n.MasterRef), 0
+		}
+		table = append(table, node)
+	}
+	slices.SortFunc(table, func(a, b cluster.Node) int { return cmp.Compare(a.ID, b.ID) })
+	return table
+}
+
+func infoOf(rc *redisv1.RedisCluster, said Info) *cluster.NodeInfo {
+	policy := rc.Spec.Config["maxmemory-policy"]
+	data := said.UsedMemory // more than the data alone: whoever has that much room has enough
+	if said.DataBytes != nil {
+		data = *said.DataBytes
+	}
+	return &cluster.NodeInfo{
+		StateOK: true, LinkUp: true, Keys: said.Keys, UsedBytes: said.UsedMemory, DataBytes: data, MaxBytes: said.MaxMemory,
+		Evicts: policy != "" && policy != "noeviction", Clients: said.ConnectedClients, Version: said.Version,
+	}
+}
+
+// speedOf is how fast slots move with this spec between nodes of these versions.
+func speedOf(rc *redisv1.RedisCluster, live []LiveInfo) plan.Speed {
+	m := rc.Spec.Migration
+	switch {
+	case m.Engine == redisv1.EngineSlotsOnly:
+		return plan.SpeedSlotsOnly
+	case m.Engine == redisv1.EngineAuto && len(live) > 0 && !slices.ContainsFunc(live, func(l LiveInfo) bool {
+		return l.Err != nil || !movesSlots(l.Info.Version)
+	}):
+		return plan.SpeedAtomic
+	case m.Profile == redisv1.ProfileThroughput:
+		return plan.SpeedThroughput
+	}
+	return plan.SpeedLatency
+}
+
+var versionWords = regexp.MustCompile(`^(redis|valkey) (\d{1,4})\.(\d{1,4})`)
+
+// movesSlots says whether a server of this version moves whole slots by itself.
+func movesSlots(version string) bool {
+	words := versionWords.FindStringSubmatch(version)
+	if words == nil {
+		return false
+	}
+	major, _ := strconv.Atoi(words[2])
+	minor, _ := strconv.Atoi(words[3])
+	if words[1] == "valkey" {
+		return major >= 9
+	}
+	return major > 8 || major == 8 && minor >= 4
+}

@@ -44,6 +44,8 @@ func (w *World) Apply(step plan.Step) error {
 		errs = append(errs, w.moveAll(s))
 	case plan.CloseSlots:
 		errs = append(errs, w.closeAll(s))
+	case plan.Failover:
+		errs = append(errs, w.takeover(s))
 	case plan.Wait:
 	default:
 		panic(fmt.Sprintf("clustertest: unknown step %T", step))
@@ -166,6 +168,19 @@ func (w *World) forsaken(n *node) bool {
 	}
 	there := w.reachable(primary.ip)
 	return there == nil || there.id != primary.id
+}
+
+// takeover is CLUSTER FAILOVER TAKEOVER. One that was done already is no error.
+func (w *World) takeover(f plan.Failover) error {
+	n, err := w.nodeIn(f.Pod, f.Node)
+	if err != nil || n.self().role == cluster.Primary {
+		return err
+	}
+	if !w.forsaken(n) {
+		return fmt.Errorf("%w: the primary of %s is there", ErrRefused, f.Pod)
+	}
+	w.promote(n, n.self().primary)
+	return nil
 }
 
 // forget is CLUSTER FORGET.

@@ -19,8 +19,8 @@ const (
 	stageHalf          // one of two keys has gone
 	stageTwice         // and the other is at both ends
 	stageEmptied       // all keys have gone
-	stageTaken         // NODE at the target only
-	stageGiven         // NODE at both ends; the others hear of it by gossip
+	stageTaken         // NODE at the target only: the source hears of it, and keeps its mark
+	stageGiven         // NODE at both ends
 	stageDone
 )
 
@@ -100,13 +100,21 @@ func (w *World) carry(from, to *node, slots cluster.SlotSet, until stage) error 
 		from.data = from.data.minus(slots)
 	}
 	if until < stageTaken {
-		return nil
+		return nil // the source's replicas have yet to hear of what has gone
+	}
+	for _, r := range w.copies(from) {
+		r.data = r.data.minus(slots)
 	}
 	if err := w.setNode(to, slots, to.id); err != nil {
 		return err
 	}
 	w.moved[1] = w.moved[1].Union(w.moved[0].Intersect(slots))
 	w.moved[0] = w.moved[0].Union(slots)
+	for _, n := range w.running() { // who takes a slot tells everybody at once
+		if n != to {
+			n.hear(to)
+		}
+	}
 	if until >= stageGiven {
 		if err := w.setNode(from, slots, to.id); err != nil {
 			return err
@@ -161,11 +169,16 @@ func (w *World) loseMarks(primary cluster.NodeID) {
 // put gives keys to a primary and the replicas that are in sync: the mover waits for them.
 func (w *World) put(n *node, keys dataset) {
 	n.data = n.data.plus(keys)
-	for _, r := range w.running() {
-		if r.self().role == cluster.Replica && r.self().primary == n.id && r.copying == 0 {
-			r.data = r.data.plus(keys)
-		}
+	for _, r := range w.copies(n) {
+		r.data = r.data.plus(keys)
 	}
+}
+
+// copies is the replicas of the node that are in sync.
+func (w *World) copies(n *node) []*node {
+	return slices.DeleteFunc(w.running(), func(r *node) bool {
+		return r.self().role != cluster.Replica || r.self().primary != n.id || r.copying > 0
+	})
 }
 
 // setNode is CLUSTER SETSLOT NODE.
@@ -194,15 +207,11 @@ func (w *World) setNode(n *node, slots cluster.SlotSet, owner cluster.NodeID) er
 	for _, other := range n.table {
 		n.current = max(n.current, other.epoch)
 	}
-	if self.epoch < n.current || self.epoch == 0 || n.sharesEpoch() {
+	if self.epoch != n.current || self.epoch == 0 {
 		n.current++
 		self.epoch = n.current
 	}
 	return nil
-}
-
-func (n *node) sharesEpoch() bool {
-	return slices.ContainsFunc(n.table[1:], func(e *entry) bool { return e.epoch == n.self().epoch && e.role == cluster.Primary })
 }
 
 // closeAll brings open slots to an end, as the operator does.

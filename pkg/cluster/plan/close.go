@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -37,6 +38,26 @@ func closeOpenSlots(w Wanted, v cluster.View) (Decision, bool) {
 	return Decision{Step: step, Reason: ClosingSlots, Message: list(words), Requeue: requeueNow}, true
 }
 
+// promoteOrphans has a replica take the place of a target that is gone: what had arrived of a slot is with it. Redis
+// elects nobody in the place of a primary without slots.
+// Invariant: it takes over from nobody who may come back, and from nobody who owns slots: every pod was seen to be
+// another node, and no volume is left. Of several the one that has received most does.
+func promoteOrphans(w Wanted, v cluster.View) (Decision, bool) {
+	orphans := slices.DeleteFunc(closingsOf(w, v).orphans, func(m cluster.Member) bool { return v.Claimed(m.Follows()) })
+	if len(orphans) == 0 {
+		return Decision{}, false
+	}
+	heir := slices.MaxFunc(orphans, func(a, b cluster.Member) int {
+		return cmp.Or(cmp.Compare(a.Info.ReplOffset, b.Info.ReplOffset), cmp.Compare(b.Pod.Ordinal, a.Pod.Ordinal))
+	})
+	return Decision{
+		Step:    Failover{Pod: heir.Pod.Name, Node: heir.ID()},
+		Reason:  PromotingReplica,
+		Message: fmt.Sprintf("%s takes the place of node %s, which is gone", heir.Pod.Name, heir.Follows().Short()),
+		Requeue: requeueNow,
+	}, true
+}
+
 // reportHalfMoved says which slots are half way to a node that is not there, and whose keys may come back with it.
 // Invariant: as long as a key may be where nobody can reach it, the cluster is not said to have converged.
 func reportHalfMoved(w Wanted, v cluster.View) (Decision, bool) {
@@ -51,8 +72,9 @@ func reportHalfMoved(w Wanted, v cluster.View) (Decision, bool) {
 type closings struct {
 	finish, undo []Move
 	clear        []Mark
-	lost         []string // targets that are gone for good
-	stuck        []string // what cannot be closed, and why
+	lost         []string         // targets that are gone for good
+	orphans      []cluster.Member // replicas of such targets
+	stuck        []string         // what cannot be closed, and why
 }
 
 // openSet is slots that a primary has open towards the same peer.
@@ -89,6 +111,17 @@ func openSets(v cluster.View) []openSet {
 		}
 	}
 	return sets
+}
+
+// openEnds is the primaries that were seen and own slots that somebody has open.
+func openEnds(v cluster.View) []cluster.Member {
+	var open cluster.SlotSet
+	for _, set := range openSets(v) {
+		open = open.Union(set.slots)
+	}
+	return slices.DeleteFunc(slices.Clone(v.Members), func(m cluster.Member) bool {
+		return m.Info == nil || m.Role() != cluster.Primary || m.Info.Self().Slots.Intersect(open).IsEmpty()
+	})
 }
 
 // involved is the nodes that have open slots or server migrations, and those at the other end of them.
@@ -148,8 +181,10 @@ func (c *closer) source(set openSet, owner cluster.Claim) {
 	}
 	c.moving = c.moving.Union(set.slots)
 	target, ok := c.v.Member(set.peer)
-	if ok && target.Role() == cluster.Replica {
-		target, ok = c.v.Member(target.Follows()) // it has failed over: what had arrived is with who took its place
+	if ok && target.Role() == cluster.Replica { // it has failed over: what had arrived is with who took its place
+		if heir, there := c.v.Member(target.Follows()); there {
+			target = heir
+		}
 	}
 	switch {
 	case !set.holder.Live():
@@ -157,27 +192,43 @@ func (c *closer) source(set openSet, owner cluster.Claim) {
 	case ok && target.ID() == owner.Node:
 		c.mark(set, owner)
 	case ok && target.Live() && target.Role() == cluster.Primary:
-		c.move(set.holder, target, set.slots, false)
-	case ok, !allLive(c.v), len(lostVolumes(c.v)) > 0:
+		stale := c.importedElsewhere(set, target)
+		c.move(set.holder, target, stale, true)
+		c.move(set.holder, target, set.slots.Minus(stale), false)
+	case ok, !allLive(c.v), !c.v.Served(), len(lostVolumes(c.v)) > 0:
 		c.wait(set, "node "+set.peer.Short()+" is not there")
 	case len(followers(c.v, set.peer)) > 0:
-		c.wait(set, "node "+set.peer.Short()+" is gone; "+followers(c.v, set.peer)[0].Pod.Name+
-			" has a copy of what it had, and can be made a primary by CLUSTER FAILOVER TAKEOVER")
+		c.orphans = append(c.orphans, followers(c.v, set.peer)...)
+		c.wait(set, "node "+set.peer.Short()+" is gone; a replica is to take its place")
 	default:
 		c.giveUp(set)
 	}
 }
 
+// importedElsewhere is the slots that the target began to import from somebody else than their owner, who has failed
+// over since.
+func (c *closer) importedElsewhere(set openSet, target cluster.Member) cluster.SlotSet {
+	var stale cluster.SlotSet
+	for _, o := range target.Info.Self().Open {
+		if o.Importing && o.Peer != set.holder.ID() {
+			stale = stale.Add(o.Slot)
+		}
+	}
+	return stale.Intersect(set.slots)
+}
+
 // giveUp takes back what a target that is gone has left with others: nobody knows any more who took its place.
 func (c *closer) giveUp(set openSet) {
+	others := 0
 	for _, m := range c.v.Members {
 		if m.Role() == cluster.Primary && m.ID() != set.holder.ID() {
 			c.undo = append(c.undo, Move{From: endOf(set.holder), To: endOf(m), Slots: set.slots})
+			others++
 		}
 	}
 	c.lost = append(c.lost, "node "+set.peer.Short())
-	if len(c.undo) == 0 {
-		c.clear = append(c.clear, Mark{End: endOf(set.holder), Slots: set.slots, Owner: set.holder.ID()})
+	if others == 0 {
+		c.mark(set, cluster.Claim{Node: set.holder.ID()})
 	}
 }
 
@@ -206,9 +257,13 @@ func (c *closer) target(set openSet, owner cluster.Claim) {
 // move goes on to a target that is to own slots, and back from one that is not.
 func (c *closer) move(from, to cluster.Member, slots cluster.SlotSet, failedOver bool) {
 	m := Move{From: endOf(from), To: endOf(to), Slots: slots, FailedOver: failedOver}
-	if c.stays(to) {
+	switch {
+	case slots.IsEmpty():
+	case !knows(from, to) || !knows(to, from) || !outbids(to, openEnds(c.v)):
+		c.wait(openSet{holder: to, slots: slots}, "it and "+from.Pod.Name+" have yet to hear of each other")
+	case c.stays(to):
 		c.finish = append(c.finish, m)
-	} else {
+	default:
 		c.undo = append(c.undo, m)
 	}
 }

@@ -75,6 +75,12 @@ type (
 		Cancel []Cancel
 	}
 
+	// Failover has a replica take the place of a primary that is dead, without asking anybody (TAKEOVER).
+	Failover struct {
+		Pod  string
+		Node cluster.NodeID
+	}
+
 	// Wait does nothing.
 	Wait struct{}
 )
@@ -144,4 +150,5 @@ func (Replicate) isStep()  {}
 func (Forget) isStep()     {}
 func (MoveSlots) isStep()  {}
 func (CloseSlots) isStep() {}
+func (Failover) isStep()   {}
 func (Wait) isStep()       {}

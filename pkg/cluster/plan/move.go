@@ -53,12 +53,16 @@ func moveSlots(w Wanted, v cluster.View, reason string) (Decision, bool) {
 		return Decision{}, false
 	}
 	members := shards(w, v)
+	var sources []cluster.Member
+	for _, t := range transfers {
+		sources = append(sources, shardOf(members, t.From).Primary)
+	}
 	left := 0
 	var moves []Move
 	for _, t := range transfers {
 		left += t.Slots.Len()
 		from, to := shardOf(members, t.From), shardOf(members, t.To)
-		if !receives(w, to, from.Primary) {
+		if !receives(w, to, from.Primary) || !outbids(to.Primary, sources) {
 			continue
 		}
 		if to.Slots.IsEmpty() {
@@ -117,6 +121,17 @@ func receives(w Wanted, to cluster.Shard, from cluster.Member) bool {
 	stray := to.Slots.IsEmpty() && target.Info.Keys > 0 && !awaits(target)
 	return len(to.Synced()) >= w.Replicas && !stray && target.Info.StateOK && from.Info.StateOK &&
 		knows(from, target) && knows(target, from)
+}
+
+// outbids says that the target takes slots with a config epoch above those of all who give some: with a new one,
+// above all epochs that it has heard of, or its own when it is the highest. Otherwise the slot would be its former
+// owner's again as soon as they talk, who has given it away.
+func outbids(target cluster.Member, sources []cluster.Member) bool {
+	own := target.Info.Self().ConfigEpoch
+	return !slices.ContainsFunc(sources, func(m cluster.Member) bool {
+		epoch := m.Info.Self().ConfigEpoch
+		return m.ID() != target.ID() && (epoch > target.Info.CurrentEpoch || epoch == own && epoch > 0)
+	})
 }
 
 // planned is all that is to move until every shard has its share; nothing while that cannot be said, or not done:

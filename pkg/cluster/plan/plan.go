@@ -42,6 +42,7 @@ var rules = []rule{
 	forgetGoneNodes, // on all nodes at once
 	attachReplicas,  // slotless primaries become replicas, those of new shards before there are slots in them
 
+	promoteOrphans,     // the other end of an open slot is gone, and Redis elects nobody in its place
 	closeOpenSlots,     // moves that were cut: what is half way is nobody's to move elsewhere
 	drainSurplusShards, // slots first: pods that own none can go
 	deleteSurplusPods,  // never one that owns slots or holds a copy that counts

@@ -91,7 +91,7 @@ func holdPaused(w Wanted, v cluster.View) (Decision, bool) {
 	if !w.Paused {
 		return Decision{}, false
 	}
-	for _, decide := range []rule{refuseTwins, refuseStrangers, closeOpenSlots, reportHalfMoved} {
+	for _, decide := range []rule{refuseTwins, refuseStrangers, promoteOrphans, closeOpenSlots, reportHalfMoved} {
 		if d, ok := decide(w, v); ok {
 			return d, true
 		}

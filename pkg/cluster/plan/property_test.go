@@ -95,6 +95,10 @@ func newRun(t *rapid.T, whole bool) *run {
 		Join:      rapid.Bool().Draw(t, "join"),
 		Loss:      rapid.SampledFrom([]float64{0, 0, 0.3}).Draw(t, "loss"),
 		StartTime: rapid.IntRange(1, 3).Draw(t, "start time"),
+		Pace:      rapid.SampledFrom([]int{0, 700, 3000}).Draw(t, "pace"),
+		Cuts:      rapid.SampledFrom([]float64{0, 0.3, 0.7}).Draw(t, "cuts"),
+		CopyMarks: rapid.IntRange(0, 3).Draw(t, "copy marks") == 0,
+		Atomic:    rapid.IntRange(0, 4).Draw(t, "atomic") == 0,
 	}
 	for i, zone := range hosts {
 		s.Hosts = append(s.Hosts, cluster.Host{Name: fmt.Sprintf("node%d", i+1), Zone: zone})
@@ -143,12 +147,23 @@ func (r *run) toTheEnd(stale int) {
 			r.stays()
 			return
 		}
-		if view.Served() {
-			r.wanted.Bootstrapped = true // the controller's to write
-		}
+		r.remember(view, last)
 		r.world.Tick()
 	}
 	r.fail("nothing is decided after %d looks: %+v", mostLooks, last)
+}
+
+// remember is what the controller writes into the status.
+func (r *run) remember(view cluster.View, d plan.Decision) {
+	if view.Served() {
+		r.wanted.Bootstrapped = true
+	}
+	switch d.Reason {
+	case plan.MovingSlots, plan.DrainingShards:
+		r.wanted.Moving = true
+	case plan.Converged:
+		r.wanted.Moving = false
+	}
 }
 
 // next asks, and every fourth time once more, as an operator that was restarted in between would, with everything
@@ -197,6 +212,10 @@ func (r *run) check(view cluster.View, d plan.Decision, fresh bool) {
 	if lost := held.Minus(r.world.Held()); !lost.IsEmpty() {
 		r.fail("the last copy of slots %s is lost by %+v", lost, d.Step)
 	}
+	switch d.Step.(type) {
+	case plan.MoveSlots, plan.CloseSlots: // they go on from where they were cut
+		return
+	}
 	if fresh {
 		once := r.world.View()
 		_ = r.world.Apply(d.Step) // deleting a pod twice is refused, and rightly
@@ -244,6 +263,11 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 	case plan.CloseSlots:
 		if stranger {
 			r.fail("slots are closed while a stranger is among the nodes")
+		}
+	case plan.Failover:
+		m, _ := view.Member(s.Node)
+		if unseen || view.Claimed(m.Follows()) {
+			r.fail("%s takes over from one that may come back, or owns slots", s.Pod)
 		}
 	case plan.CreatePods, plan.Wait:
 	}
@@ -347,6 +371,19 @@ func (r *run) whole(view cluster.View) {
 	if len(view.Ghosts()) > 0 {
 		r.fail("converged is not so: there are ghosts %+v", view.Ghosts())
 	}
+	if slots := r.world.Misplaced(); !slots.IsEmpty() {
+		r.fail("converged is not so: keys of slots %s are where nobody finds them", slots)
+	}
+	if slots := r.world.Stray(); !slots.IsEmpty() {
+		r.fail("converged is not so: slots %s are open, or have keys elsewhere", slots)
+	}
+	least, most := cluster.SlotCount, 0
+	for _, s := range shards {
+		least, most = min(least, s.Slots.Len()), max(most, s.Slots.Len())
+	}
+	if tolerated := max(cluster.SlotCount/len(shards)/25, 3); most-least > tolerated || r.wanted.Moving && most-least > 1 {
+		r.fail("converged is not so: shards have from %d to %d slots", least, most)
+	}
 }
 
 // stays looks a few times more: nothing must happen by itself.
@@ -363,7 +400,7 @@ func (r *run) stays() {
 
 var faults = []string{
 	"kill", "kill and wipe", "restart", "evict", "stop", "stuck", "outdate", "hide", "show",
-	"all", "replicas", "primaries", "stranger", "leave", "meet",
+	"all", "replicas", "primaries", "primaries", "primaries", "pause", "stranger", "leave", "meet",
 }
 
 // trouble is one fault.
@@ -398,7 +435,9 @@ func (r *run) trouble() {
 	case "replicas":
 		r.wanted.Replicas = rapid.IntRange(0, 2).Draw(r.t, "replicas")
 	case "primaries":
-		r.wanted.Primaries, r.edited = rapid.IntRange(1, 4).Draw(r.t, "primaries"), true
+		r.wanted.Primaries, r.edited = rapid.IntRange(1, 5).Draw(r.t, "primaries"), true
+	case "pause":
+		r.wanted.Paused = !r.wanted.Paused
 	case "stranger":
 		r.world.Stranger(fmt.Sprintf("192.168.0.%d", rapid.IntRange(1, 9).Draw(r.t, "ip")))
 	case "leave":
@@ -410,6 +449,7 @@ func (r *run) trouble() {
 
 // calm ends what would go on for ever.
 func (r *run) calm() {
+	r.wanted.Paused = false
 	r.world.Leave()
 	for _, name := range r.world.Pods() {
 		r.world.Hide(name, false).Stuck(name, false)

@@ -39,6 +39,8 @@ const (
 	WaitingForClusterState = "WaitingForClusterState"
 	// ClosingSlots means that moves of slots that were cut in the middle are finished or taken back.
 	ClosingSlots = "ClosingSlots"
+	// PromotingReplica means that a replica takes the place of a primary that is gone, and whom Redis would not replace.
+	PromotingReplica = "PromotingReplica"
 	// DrainingShards means that the slots of shards that leave are moved to those that stay.
 	DrainingShards = "DrainingShards"
 	// MovingSlots means that slots are moved until every shard has its share.

@@ -1,5 +1,7 @@
 package plan
 
-// ScalingNotImplemented means that a release could not change numberOfMaster. No decision has it any more: it goes
-// when nothing refers to it.
-const ScalingNotImplemented = "ScalingNotImplemented"
+const (
+	// ScalingNotImplemented means that a release could not change numberOfMaster. No decision has it any more: it goes
+	// when nothing refers to it.
+	ScalingNotImplemented = "ScalingNotImplemented"
+)

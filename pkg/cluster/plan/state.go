@@ -37,6 +37,9 @@ func waitForState(w Wanted, v cluster.View) (Decision, bool) {
 			verb(len(unsynced), "copies", "copy"), verb(len(unsynced), "its", "their")), syncPace(v)), true
 	case len(unsettled) > 0:
 		return wait(WaitingForClusterState, unsettled.String(), requeueForming), true
+	case len(planned(w, v)) > 0:
+		return wait(WaitingForClusterState, "slots are to move once their nodes have heard of each other's epochs",
+			requeueForming), true
 	case len(unready) > 0:
 		return wait(WaitingForPods, list(unready)+" "+verb(len(unready), "is", "are")+" not ready", requeueForming), true
 	}

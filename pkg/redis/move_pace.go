@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,13 +22,19 @@ const (
 	throughputBatch = 5 * time.Millisecond
 	// latencyDuty is the part of its time that a node gives to batches at most when latency counts.
 	latencyDuty = 0.5
-	// lowestShare is how far the guard takes batches and duty down.
-	lowestShare = 1.0 / 16
-	// firstKeys is the size of the first batch, of which nothing is known yet.
+	// lowestShare is how far the guard takes batches down, and lowestDuty how far it takes the duty down. A machine that
+	// is too slow for other reasons does not get better by moving nothing.
+	lowestShare = 1.0 / 4
+	lowestDuty  = 1.0 / 4
+	// firstKeys is the size of the first batch, of which nothing is known yet. Batches of small keys do not become
+	// smaller: most of what one key takes is that processes wake each other.
 	firstKeys = 16
 	// longestRest bounds what one batch that took very long can cost in waiting.
 	longestRest = 20 * time.Millisecond
 )
+
+// smallest is the cost of the smallest batch.
+var smallest = cost(1, firstKeys, 0)
 
 // cost is what a batch is foreseen to take.
 func cost(commands, keys int, bytes int64) time.Duration {
@@ -43,15 +50,21 @@ type pace struct {
 
 	mu     sync.Mutex
 	share  float64       // what the guard leaves of both
-	factor float64       // measured over foreseen
+	ratios []float64     // measured over foreseen, of the last batches
+	ping   time.Duration // what an answer takes that is no work
 	grown  time.Duration // as far as the foreseen time of a batch has grown: it doubles at most
 	ended  time.Time     // the batch before
 }
 
+// remembered is how many batches are looked back at. A third of them has to be slow to make batches small: on a busy
+// machine some are, whatever their size.
+const remembered = 9
+
+// newPace is the pace of one node.
 func newPace(o MoveOptions) *pace {
 	p := &pace{
 		gate: make(chan struct{}, 2), target: o.MaxBatch, duty: 1,
-		share: 1, factor: 1, grown: cost(1, firstKeys, 0),
+		share: 1, grown: smallest,
 	}
 	if o.Profile != ProfileThroughput {
 		p.gate, p.target, p.duty = make(chan struct{}, 1), min(o.MaxBatch, latencyBatch), latencyDuty
@@ -84,7 +97,16 @@ func (p *pace) leave(ctx context.Context, rest time.Duration) {
 func (p *pace) allowed() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return min(p.grown, time.Duration(float64(p.target)*p.share/p.factor))
+	return min(p.grown, max(smallest, time.Duration(float64(p.target)*p.share/p.factor())))
+}
+
+// factor is measured over foreseen, of most batches.
+func (p *pace) factor() float64 {
+	if len(p.ratios) == 0 {
+		return 1
+	}
+	sorted := slices.Sorted(slices.Values(p.ratios))
+	return sorted[len(sorted)/3]
 }
 
 // observe learns from a batch, and gives the rest that has to follow it. Two that are under way are worked on one
@@ -95,25 +117,29 @@ func (p *pace) observe(foreseen time.Duration, sent, done time.Time) time.Durati
 	if sent.Before(p.ended) {
 		sent = p.ended
 	}
-	took := max(done.Sub(sent), time.Microsecond)
+	took := done.Sub(sent)
+	took -= min(p.ping, took/2)
 	p.ended = done
-	ratio := float64(took) / float64(foreseen)
-	if ratio > p.factor {
-		p.factor += (ratio - p.factor) / 2
-	} else {
-		p.factor += (ratio - p.factor) / 5
-	}
+	p.ratios = append(p.ratios[max(0, len(p.ratios)-remembered+1):], float64(took)/float64(foreseen))
 	switch {
-	case took > 2*p.target:
-		p.grown = max(p.grown/2, cost(1, 1, 0))
+	case took > 4*p.target:
+		p.grown = max(p.grown/2, smallest)
 	case 2*foreseen >= p.grown:
 		p.grown = 2 * foreseen
 	}
-	duty := p.duty * p.share
-	if duty >= 1 || p.duty >= 1 {
+	if p.duty >= 1 {
 		return 0
 	}
-	return min(longestRest, time.Duration(float64(took)*(1/duty-1)))
+	// What most batches of this size take: on a busy machine this one may have been waiting for others.
+	usual := min(float64(took), float64(foreseen)*p.factor())
+	return min(longestRest, time.Duration(usual*(1/max(p.duty*p.share, lowestDuty)-1)))
+}
+
+// idle says what an answer of the node takes that costs it nothing.
+func (p *pace) idle(ping time.Duration) {
+	p.mu.Lock()
+	p.ping = ping
+	p.mu.Unlock()
 }
 
 // slower halves what the node is asked for, and faster gives it back little by little.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,23 +38,22 @@ func (o MoveOptions) withDefaults() MoveOptions {
 // (ErrTargetRefuses) is taken back. When the context ends it stops after the batch in hand.
 func (c *Clients) MoveSlots(ctx context.Context, moves []SlotMove, o MoveOptions) ([]Moved, error) {
 	m := c.newMover(o.withDefaults())
-	atomic, classic := m.choose(moves)
+	atomic, classic := m.choose(ctx, moves)
 	all := make([]Moved, len(moves))
 	var (
 		group     errgroup.Group
 		byServers []Moved
-		err       error
 	)
 	if len(atomic) > 0 {
 		group.Go(safely(func() (err error) {
-			byServers, err = c.moveAtomic(ctx, pick(moves, atomic), m.o)
+			byServers, err = c.moveAtomic(ctx, movesOf(atomic), m.o)
 			return err
 		}))
 	}
-	byKeys, failed := m.each(ctx, pick(moves, classic), m.move)
-	err = errors.Join(group.Wait(), failed)
-	scatter(all, byServers, atomic)
-	scatter(all, byKeys, classic)
+	byKeys, err := m.each(ctx, movesOf(classic), m.move)
+	err = errors.Join(group.Wait(), err)
+	merge(all, byServers, atomic)
+	merge(all, byKeys, classic)
 	return all, err
 }
 
@@ -79,29 +79,74 @@ func (c *Clients) newMover(o MoveOptions) *mover {
 // over says that the budget is spent.
 func (m *mover) over() bool { return timeNow().Sub(m.begun) >= m.o.Budget }
 
-// choose says which moves the servers carry out by themselves, and which are made key by key.
-func (m *mover) choose(moves []SlotMove) (atomic, classic []int) {
+// part is a move, or some of its slots.
+type part struct {
+	move SlotMove
+	of   int // which move
+}
+
+// choose says which slots the servers move by themselves, and which are moved key by key: where one of the two
+// cannot, and where slots are open, because they were begun key by key.
+func (m *mover) choose(ctx context.Context, moves []SlotMove) (atomic, classic []part) {
+	open := make([]cluster.SlotSet, len(moves))
+	whole := make([]bool, len(moves))
+	var group errgroup.Group
 	for i, move := range moves {
-		if m.o.Engine != EngineClassic && m.o.Engine != EngineSlotsOnly && atomicPair(move.From, move.To) {
-			atomic = append(atomic, i)
-		} else {
-			classic = append(classic, i)
+		whole[i] = m.o.Engine == EngineAuto || m.o.Engine == ""
+		whole[i] = whole[i] && atomicPair(move.From, move.To)
+		if whole[i] {
+			group.Go(safely(func() error {
+				open[i] = m.openAt(ctx, move.From).Union(m.openAt(ctx, move.To)).Intersect(move.Slots)
+				return nil
+			}))
 		}
 	}
-	return atomic, classic
-}
-
-func pick(moves []SlotMove, which []int) []SlotMove {
-	picked := make([]SlotMove, len(which))
-	for i, at := range which {
-		picked[i] = moves[at]
+	_ = group.Wait() // a node that does not answer is found out by the engine
+	for i, move := range moves {
+		byKeys := move
+		if whole[i] {
+			byKeys.Slots = open[i]
+			move.Slots = move.Slots.Minus(open[i])
+			atomic = append(atomic, part{move, i})
+		}
+		if !byKeys.Slots.IsEmpty() {
+			classic = append(classic, part{byKeys, i})
+		}
 	}
-	return picked
+	return slices.DeleteFunc(atomic, func(p part) bool { return p.move.Slots.IsEmpty() }), classic
 }
 
-func scatter(all, some []Moved, to []int) {
+// openAt are the slots that a node has open.
+func (m *mover) openAt(ctx context.Context, end MoveEnd) cluster.SlotSet {
+	var open cluster.SlotSet
+	info, err := m.c.Observe(ctx, end.Endpoint)
+	if err != nil {
+		return open
+	}
+	for _, o := range info.Self().Open {
+		open = open.Add(o.Slot)
+	}
+	return open
+}
+
+func movesOf(parts []part) []SlotMove {
+	moves := make([]SlotMove, len(parts))
+	for i, p := range parts {
+		moves[i] = p.move
+	}
+	return moves
+}
+
+// merge adds what came of the parts to what came of the moves.
+func merge(all, some []Moved, parts []part) {
 	for i, moved := range some {
-		all[to[i]] = moved
+		to := &all[parts[i].of]
+		to.Slots = to.Slots.Union(moved.Slots)
+		to.Keys += moved.Keys
+		to.Bytes += moved.Bytes
+		to.Conflicts += moved.Conflicts
+		to.Running = to.Running || moved.Running
+		to.Blocked = append(to.Blocked, moved.Blocked...)
 	}
 }
 

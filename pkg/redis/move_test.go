@@ -76,7 +76,7 @@ func TestMoveSlots(t *testing.T) {
 				t.Run(string(profile), func(t *testing.T) {
 					o := classic
 					o.Profile = profile
-					traffic := redistest.StartTraffic(t, c.Servers, redistest.TrafficOptions{Every: time.Millisecond, Seed: 1})
+					traffic := redistest.StartTraffic(t, c.Servers, redistest.TrafficOptions{Prefix: string(profile), Every: time.Millisecond})
 					in := drainTo(t, c, 3, 0, 1, 2)
 					start := time.Now()
 					moveAll(t, c, in, o)

@@ -15,6 +15,7 @@ import (
 
 // TrafficOptions say how clients behave. The zero value is four of them that write as fast as a node answers.
 type TrafficOptions struct {
+	Prefix  string        // of the keys: no two of a test may have the same
 	Workers int           // 4
 	Keys    int           // of each worker: 200
 	Every   time.Duration // one operation of a worker; 0: one after the other
@@ -76,7 +77,7 @@ func StartTraffic(tb testing.TB, servers []*Server, opts TrafficOptions) *Traffi
 			conn: newClusterConn(servers),
 		}
 		for k := range opts.Keys {
-			w.keys = append(w.keys, record{name: fmt.Sprintf("w%d:%d", i, k), counter: k%8 == 0})
+			w.keys = append(w.keys, record{name: fmt.Sprintf("%sw%d:%d", opts.Prefix, i, k), counter: k%8 == 0})
 		}
 		t.workers = append(t.workers, w)
 		t.done.Go(func() error { return w.run(ctx) })

@@ -118,9 +118,17 @@ func standsStill(reason string) bool {
 func statusLine(rc *redisv1.RedisCluster, now time.Time) string {
 	parts := []string{fmt.Sprintf("%s/%s: %s", rc.Namespace, rc.Name, doing(rc))}
 	if m := rc.Status.Migration; m != nil {
-		parts = append(parts, progressOf(m).sentence(now))
+		sentence := progressOf(m).sentence(now)
+		switch reason := reasonOf(rc, redisv1.ConditionProgressing); reason {
+		case plan.MovingSlots, plan.DrainingShards: // its message says less
+			parts = []string{fmt.Sprintf("%s/%s: %s: %s", rc.Namespace, rc.Name, reason, sentence)}
+		default:
+			parts = append(parts, sentence)
+		}
+		if n := len(m.Blocked); n > 0 {
+			parts = append(parts, plural(int64(n), "slot")+" blocked by a large key")
+		}
 	}
-	parts = append(parts, blockedNotes(rc)...)
 	if d := meta.FindStatusCondition(rc.Status.Conditions, redisv1.ConditionDegraded); d != nil &&
 		d.Status == metav1.ConditionTrue {
 		parts = append(parts, fmt.Sprintf("needs attention: %s: %s", d.Reason, oneLine(d.Message)))

@@ -66,6 +66,7 @@ func TestMigration(t *testing.T) {
 			run(name, named(name), kind, func(cli string) []mover { return wholeSlots(cli, name, kind) })
 		}
 	}
+	t.Run("overhead", func(t *testing.T) { overhead(t, scale, rounds, replicas) })
 }
 
 // classic are the movers of servers that move key by key. The first is what all others are compared with.
@@ -226,6 +227,9 @@ func (b *bout) compare(t *testing.T, m mover, before cluster.View, r *run) {
 		was, is := before.Members[i].Info, after.Members[i].Info
 		r.slots += is.Self().Slots.Minus(was.Self().Slots).Len()
 		r.keys += max(0, is.Keys-was.Keys)
+	}
+	if failed := r.idle.Errors + r.moving.Errors; m.exact && failed > 0 {
+		t.Errorf("%s: the client saw %d errors: %s%s", m.name, failed, r.idle.FirstError, r.moving.FirstError)
 	}
 	if m.exact && r.slots != cluster.SlotCount/primaries {
 		t.Errorf("%s moved %d slots, not %d", m.name, r.slots, cluster.SlotCount/primaries)

@@ -29,15 +29,13 @@ type drive struct {
 	moving, wall                 time.Duration
 }
 
-func (d drive) overhead() float64 { return 1 - d.moving.Seconds()/d.wall.Seconds() }
+func (d drive) share() float64 { return 1 - d.moving.Seconds()/d.wall.Seconds() }
 
-// TestOverhead moves slots as the operator does: look, decide by the rules, move for two seconds, look again. Beside
-// it, in turns, the mover does the same in one call.
-func TestOverhead(t *testing.T) {
-	scale, rounds := setting(t, "BENCH_SCALE", 1), int(setting(t, "BENCH_ROUNDS", 3))
-	inMemory(t)
+// overhead moves slots as the operator does: look, decide by the rules, move for two seconds, look again. Beside it, in
+// turns, the mover does the same in one call.
+func overhead(t *testing.T, scale float64, rounds, replicas int) {
 	begun := load()
-	a := newArena(t, redistest.Default(t), newDataset(small, scale), int(setting(t, "BENCH_REPLICAS", 0)))
+	a := newArena(t, redistest.Default(t), newDataset(small, scale), replicas)
 	o := redis.MoveOptions{Engine: redis.EngineClassic, Profile: redis.ProfileThroughput}
 	back := ours("back", o, goals{})
 	var whole, steps, shares []float64
@@ -48,8 +46,8 @@ func TestOverhead(t *testing.T) {
 		back.move(t, a, 3)
 		a.await(t, 3)
 		d := a.drive(t, o)
-		t.Logf("%+v: %.1f %%", d, 100*d.overhead())
-		steps, shares = append(steps, d.wall.Seconds()), append(shares, d.overhead())
+		t.Logf("%+v: %.1f %%", d, 100*d.share())
+		steps, shares = append(steps, d.wall.Seconds()), append(shares, d.share())
 		spent.steps += d.steps
 		spent.observing += d.observing
 		spent.planning += d.planning
@@ -71,6 +69,7 @@ func TestOverhead(t *testing.T) {
 		"Writing the status is not part of it: that is the API server's time.\n",
 		100*share.mid, 100*share.low, 100*share.high, verdict("≤ 10 %", share.mid <= overheadAsked),
 		spent.steps, spent.observing.Seconds()*1000, spent.planning.Seconds()*1000, spent.waiting.Seconds()*1000)
+	out.WriteString(atScale(scale))
 	keep(t, "Moving slots: the operator's part", out.String())
 }
 
@@ -111,23 +110,23 @@ func (a *arena) drive(t *testing.T, o redis.MoveOptions) drive {
 	}
 }
 
-// carryOut is what the controller does with the steps that move slots.
+// carryOut is what the controller does with the steps that move slots. Here it comes to no other.
 func (a *arena) carryOut(ctx context.Context, v cluster.View, step plan.Step, o redis.MoveOptions) error {
-	switch s := step.(type) {
-	case plan.Wait:
+	var moves []plan.Move
+	if _, idle := step.(plan.Wait); idle {
 		return nil
-	case plan.MoveSlots:
-		_, err := a.clients.MoveSlots(ctx, a.planned(v, s.Moves), o)
-		return err
-	case plan.CloseSlots:
-		if len(s.Undo)+len(s.Clear)+len(s.Cancel) > 0 {
-			return fmt.Errorf("nothing was cut, and yet: %+v", s)
-		}
-		_, err := a.clients.MoveSlots(ctx, a.planned(v, s.Finish), o)
-		return err
-	case plan.CreatePods, plan.DeletePod, plan.Meet, plan.AddSlots, plan.Replicate, plan.Forget:
 	}
-	return fmt.Errorf("unexpected step %T", step)
+	if s, ok := step.(plan.MoveSlots); ok {
+		moves = s.Moves
+	}
+	if s, ok := step.(plan.CloseSlots); ok && len(s.Undo)+len(s.Clear)+len(s.Cancel) == 0 {
+		moves = s.Finish
+	}
+	if len(moves) == 0 {
+		return fmt.Errorf("unexpected step %#v", step)
+	}
+	_, err := a.clients.MoveSlots(ctx, a.planned(v, moves), o)
+	return err
 }
 
 func (a *arena) planned(v cluster.View, moves []plan.Move) []redis.SlotMove {

@@ -113,12 +113,20 @@ func (b *bout) report() string {
 	var out strings.Builder
 	a := b.arena
 	fmt.Fprintf(&out, "%s; %s, %s and its redis-cli; %d primaries with %d replicas each, loopback, files in %s.\n"+
-		"%s, scale %g, %d rounds, load average %s at the start and %s at the end. Medians [lowest..highest].\n\n",
+		"%s, scale %g, %d rounds, load average %s at the start and %s at the end. Medians [lowest..highest].%s\n\n",
 		time.Now().UTC().Format("2006-01-02"), machine(), a.versions[0], primaries, len(a.servers)/primaries-1, os.TempDir(),
-		a.data, b.scale, b.rounds, b.load, load())
+		a.data, b.scale, b.rounds, b.load, load(), atScale(b.scale))
 	b.alone(&out)
 	b.beside(&out)
 	return out.String()
+}
+
+// atScale says what has to be known of figures of less data.
+func atScale(scale float64) string {
+	if scale >= 1 {
+		return ""
+	}
+	return " What is asked is asked at scale 1: with less data the slots count for more, and the keys for less.\n"
 }
 
 // alone is the table of the moves that nothing else went on beside.
@@ -136,16 +144,19 @@ func (b *bout) alone(out *strings.Builder) {
 			if limit := m.asked.scaleIn.Seconds(); limit > 0 && masters == 3 && b.scale >= 1 {
 				asked = append(asked, verdict(fmt.Sprintf("≤ %g s", limit), s.mid <= limit))
 			}
-			fmt.Fprintf(out, "| %s %s | %.2f [%.2f..%.2f] | %s | %.2f [%.2f..%.2f] | %s | %s | %.2f, %.1f, %.1f |\n",
+			allocs := "–"
+			if m.exact {
+				allocs = fmt.Sprintf("%.0f", rs.mid(func(r run) float64 { return float64(r.allocs) / 1e6 }))
+			}
+			fmt.Fprintf(out, "| %s %s | %.2f [%.2f..%.2f] | %s | %.2f [%.2f..%.2f] | %s | %s | %.2f, %.0f, %s |\n",
 				direction(masters), m.name, s.mid, s.low, s.high, b.rate(rs), faster.mid, faster.low, faster.high,
 				strings.Join(asked, ", "), b.serverTime(rs),
 				rs.mid(func(r run) float64 { return r.cpu.Seconds() }),
-				rs.mid(func(r run) float64 { return float64(r.heap) / 1e6 }),
-				rs.mid(func(r run) float64 { return float64(r.allocs) / 1e6 }))
+				rs.mid(func(r run) float64 { return float64(r.heap) / 1e6 }), allocs)
 		}
 	}
-	out.WriteString("\nOf redis-cli the memory is its largest resident size. " +
-		"Server CPU is of the main threads, µs per key that moved.\n\n")
+	out.WriteString("\nServer CPU is of the main threads, µs per key that moved. The heap is how much it grew at most; " +
+		"of redis-cli it is the largest resident size.\n\n")
 }
 
 // beside is the table of the moves beside the probe.

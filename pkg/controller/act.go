@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/golang/glog"
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/kube"
 	"github.com/redisoperator/redis-operator/pkg/objects"
 	"github.com/redisoperator/redis-operator/pkg/redis"
 )
@@ -22,22 +24,47 @@ type target struct {
 	rc     *redisv1.RedisCluster
 	view   cluster.View
 	access access
+	ledger *ledger
 }
 
 // act carries out one step, and tells it once it is taken: one that fails is tried again and again, and the
-// condition Degraded tells of it.
+// condition Degraded tells of it. Slots move in many steps, which are told as one: where they begin and where they end.
 func (c *Controller) act(ctx context.Context, t target, d plan.Decision) error {
 	c.Metrics.decided(d.Reason)
 	if _, idle := d.Step.(plan.Wait); idle {
 		glog.V(2).Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout(d.Step))
+	defer cancel()
 	glog.Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
 	if err := c.carryOut(ctx, t, d); err != nil {
 		return err
 	}
-	c.Events.Step(t.rc, d.Reason, d.Message)
+	if !movesSlots(d.Step) {
+		c.Events.Step(t.rc, d.Reason, d.Message)
+	}
 	return nil
+}
+
+// movesSlots says whether a step is one of many that move slots.
+func movesSlots(step plan.Step) bool {
+	switch s := step.(type) {
+	case plan.MoveSlots:
+		return true
+	case plan.CloseSlots:
+		return len(s.Finish) > 0 || len(s.Undo) > 0
+	case plan.CreatePods, plan.DeletePod, plan.Meet, plan.AddSlots, plan.Replicate, plan.Forget,
+		plan.Failover, plan.Wait:
+	}
+	return false
+}
+
+func stepTimeout(step plan.Step) time.Duration {
+	if movesSlots(step) {
+		return moveTimeout
+	}
+	return syncTimeout
 }
 
 // carryOut is the only place where a decision becomes an effect. A decision is a proposal about a view that is past
@@ -76,6 +103,12 @@ func (c *Controller) carryOut(ctx context.Context, t target, d plan.Decision) er
 			}
 			return c.Redis.Forget(ctx, ep, b.Nodes)
 		})
+	case plan.Failover:
+		return c.promote(ctx, t, s)
+	case plan.MoveSlots:
+		return c.moveSlots(ctx, t, s.Moves)
+	case plan.CloseSlots:
+		return c.closeSlots(ctx, t, s)
 	}
 	return fmt.Errorf("unknown step %T", d.Step)
 }
@@ -118,10 +151,35 @@ func (c *Controller) holdsNothing(ctx context.Context, t target, pod string) err
 	switch {
 	case !self.Slots.IsEmpty():
 		return fmt.Errorf("its node owns slots %s by now", self.Slots)
+	case len(self.Open) > 0, len(now.Info.Tasks) > 0:
+		return errors.New("slots are on their way to or from its node by now")
 	case self.Role == cluster.Replica && !now.Info.LinkUp:
 		return errors.New("its node is a replica whose link is down by now: it may have the last copy")
 	}
 	return nil
+}
+
+// promote has a replica take its primary's place without asking anybody. It is asked again at the last moment: a link
+// that is up is a primary that lives.
+func (c *Controller) promote(ctx context.Context, t target, s plan.Failover) error {
+	ep, err := t.endpoint(s.Pod)
+	if err != nil {
+		return err
+	}
+	now := c.Redis.ObserveAll(ctx, []redis.Endpoint{ep})[0]
+	if now.Err != nil {
+		return now.Err
+	}
+	self := now.Info.Self()
+	switch {
+	case self.ID != s.Node:
+		return fmt.Errorf("promote %s: %w: it has node %s by now", s.Pod, kube.ErrStale, self.ID.Short())
+	case self.Role == cluster.Primary:
+		return nil
+	case now.Info.LinkUp:
+		return fmt.Errorf("promote %s: %w: its primary is there", s.Pod, kube.ErrStale)
+	}
+	return c.Redis.Failover(ctx, ep, redis.Takeover)
 }
 
 // meet introduces nodes to each other. One CLUSTER MEET to an address that has changed hands merges two

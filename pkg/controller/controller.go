@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -22,7 +23,7 @@ const (
 	// settle is how long a key rests in the queue after an event: a pod that comes up changes several
 	// times within it, and one look sees all of that.
 	settle = 50 * time.Millisecond
-	// syncTimeout bounds one look and one step.
+	// syncTimeout bounds one look, one step that moves no slots, and one report.
 	syncTimeout = 30 * time.Second
 	// lookAgain is when a look is repeated that was outdated before its step was taken.
 	lookAgain  = 100 * time.Millisecond
@@ -39,6 +40,7 @@ type Config struct {
 	Secrets SecretControl
 	Status  StatusUpdater
 	Redis   RedisControl
+	Slots   SlotControl
 	Agents  ConnectAgents
 	Events  Events
 	Images  objects.Images
@@ -49,8 +51,9 @@ type Config struct {
 // Controller brings every RedisCluster in its stores towards its spec, one step at a time.
 type Controller struct {
 	Config
-	queue  workqueue.TypedRateLimitingInterface[cache.ObjectName]
-	agents *agents
+	queue   workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	agents  *agents
+	ledgers *ledgers
 }
 
 // New makes a Controller. It does nothing until Run.
@@ -60,7 +63,8 @@ func New(config Config) *Controller {
 		Config: config,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: "rediscluster", Clock: config.Clock}),
-		agents: newAgents(config.Agents),
+		agents:  newAgents(config.Agents),
+		ledgers: newLedgers(),
 	}
 }
 
@@ -89,8 +93,6 @@ func (c *Controller) processNext(ctx context.Context) bool {
 	}
 	defer c.queue.Done(key)
 
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
-	defer cancel()
 	start := c.Clock.Now()
 	requeue, err := c.syncSafely(ctx, key)
 	c.Metrics.synced(c.Clock.Since(start), err)
@@ -100,11 +102,13 @@ func (c *Controller) processNext(ctx context.Context) bool {
 	}
 	if err != nil && !outdated(err) {
 		glog.Errorf("%s: %v", key, err)
-		c.queue.AddRateLimited(key)
-		return true
+		if _, moving := errors.AsType[*moveError](err); !moving {
+			c.queue.AddRateLimited(key)
+			return true
+		}
 	}
 	c.queue.Forget(key)
-	if err != nil {
+	if outdated(err) {
 		glog.V(2).Infof("%s: looking again: %v", key, err)
 		requeue = lookAgain
 	}

@@ -623,4 +623,10 @@ func TestWanted(t *testing.T) {
 	if got, want := wanted(rc), (plan.Wanted{Primaries: 5, Replicas: 2, Bootstrapped: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
+	rc.Spec.Paused, rc.Spec.Migration.Engine, rc.Status.Migration = true, redisv1.EngineSlotsOnly, &redisv1.MigrationStatus{}
+	if got, want := wanted(rc), (plan.Wanted{
+		Primaries: 5, Replicas: 2, Bootstrapped: true, Paused: true, Overfill: true, Moving: true,
+	}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }

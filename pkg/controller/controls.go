@@ -50,6 +50,17 @@ type RedisControl interface {
 	AddSlots(ctx context.Context, ep redis.Endpoint, epoch uint64, slots cluster.SlotSet) error
 	Replicate(ctx context.Context, ep redis.Endpoint, primary cluster.NodeID) error
 	Forget(ctx context.Context, ep redis.Endpoint, ids []cluster.NodeID) error
+	Failover(ctx context.Context, ep redis.Endpoint, mode redis.FailoverMode) error
+}
+
+// SlotControl moves slots between nodes, and tells how much is in them. What was cut is gone on with when it is asked
+// for again.
+type SlotControl interface {
+	MoveSlots(ctx context.Context, moves []redis.SlotMove, o redis.MoveOptions) ([]redis.Moved, error)
+	UndoMoves(ctx context.Context, moves []redis.SlotMove, o redis.MoveOptions) ([]redis.Moved, error)
+	ClearSlots(ctx context.Context, ep redis.Endpoint, slots cluster.SlotSet, owner cluster.NodeID) error
+	CancelTasks(ctx context.Context, ep redis.Endpoint, ids []string) error
+	SlotLoads(ctx context.Context, ep redis.Endpoint, slots cluster.SlotSet) (map[cluster.Slot]redis.SlotLoad, error)
 }
 
 // AgentControl asks the agents of one cluster. An answer proves that the one who gave it belongs to it.

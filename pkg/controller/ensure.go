@@ -12,6 +12,7 @@ import (
 
 	"github.com/redisoperator/redis-operator/pkg/agent"
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/kube"
 	"github.com/redisoperator/redis-operator/pkg/objects"
 	"github.com/redisoperator/redis-operator/pkg/redis"
@@ -84,6 +85,32 @@ func (c *Controller) ensureClaims(ctx context.Context, rc *redisv1.RedisCluster,
 		if err := c.ensureClaim(ctx, rc, ordinalOf(pod)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// dropSurplusClaims deletes the claims of pods that a scale-in has taken away, where claims go with what they are
+// for. It is only asked to for a cluster that has everything that it wants: what is on a claim without a pod is then
+// a copy of what others have, or older.
+func (c *Controller) dropSurplusClaims(ctx context.Context, rc *redisv1.RedisCluster, view cluster.View) error {
+	if rc.Spec.Storage.Retention != redisv1.RetentionDelete || len(view.Members) != rc.WantedPods() {
+		return nil
+	}
+	stores, err := c.stores(rc.Namespace)
+	if err != nil {
+		return err
+	}
+	for _, ordinal := range view.Volumes {
+		if slices.ContainsFunc(view.Members, func(m cluster.Member) bool { return m.Pod.Ordinal == ordinal }) {
+			continue
+		}
+		claim := objects.NewClaim(rc, ordinal)
+		cached := kube.From(stores.Claims.PersistentVolumeClaims(rc.Namespace))
+		if err := c.Objects.Remove(ctx, rc, claim, cached); err != nil {
+			return err
+		}
+		c.Events.Step(rc, redisv1.EventClaimDeleted,
+			fmt.Sprintf("deleted volume claim %s, which no pod needs any more", claim.Name))
 	}
 	return nil
 }

@@ -75,5 +75,6 @@ func meantAnything(old, now any) bool {
 	if !okA || !okB || a.ResourceVersion == b.ResourceVersion {
 		return true
 	}
-	return a.Generation != b.Generation || (b.DeletionTimestamp != nil && a.DeletionTimestamp == nil)
+	return a.Generation != b.Generation || rehearsed(a) != rehearsed(b) ||
+		(b.DeletionTimestamp != nil && a.DeletionTimestamp == nil)
 }

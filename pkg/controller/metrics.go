@@ -8,12 +8,16 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/redis"
 )
 
 // Metrics counts what the loop does. The zero value does not work; use NewMetrics.
 type Metrics struct {
 	syncs     *prometheus.HistogramVec
 	decisions *prometheus.CounterVec
+
+	slotsMoved, keysMoved, bytesMoved prometheus.Counter
+	migrations                        prometheus.Histogram
 }
 
 // NewMetrics makes the loop's metrics and registers them.
@@ -28,8 +32,18 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 			Name: "redis_operator_decisions_total",
 			Help: "Decisions of the rules, by reason.",
 		}, []string{"reason"}),
+		slotsMoved: movedCounter("slots", "Slots that were moved to another master."),
+		keysMoved:  movedCounter("keys", "Keys that were moved to another master with their slots."),
+		bytesMoved: movedCounter("bytes", "Memory of the keys that were moved, estimated."),
+		migrations: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "redis_operator_migration_duration_seconds",
+			Help:    "How long slots were on the move, from the first to the last.",
+			Buckets: prometheus.ExponentialBuckets(0.1, 4, 10),
+		}),
 	}
-	for _, c := range []prometheus.Collector{m.syncs, m.decisions} {
+	for _, c := range []prometheus.Collector{
+		m.syncs, m.decisions, m.slotsMoved, m.keysMoved, m.bytesMoved, m.migrations,
+	} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -47,6 +61,23 @@ func (m *Metrics) synced(took time.Duration, err error) {
 	}
 	m.syncs.WithLabelValues(result).Observe(took.Seconds())
 }
+
+func movedCounter(what, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "redis_operator_migration_" + what + "_moved_total", Help: help,
+	})
+}
+
+// moved counts what came of moves.
+func (m *Metrics) moved(moved []redis.Moved) {
+	for i := range moved {
+		m.slotsMoved.Add(float64(moved[i].Slots.Len()))
+		m.keysMoved.Add(float64(max(0, moved[i].Keys)))
+		m.bytesMoved.Add(float64(max(0, moved[i].Bytes)))
+	}
+}
+
+func (m *Metrics) migrated(took time.Duration) { m.migrations.Observe(took.Seconds()) }
 
 func (m *Metrics) decided(reason string) { m.decisions.WithLabelValues(reason).Inc() }
 
@@ -79,6 +110,20 @@ func NewClusterCollector(stores []Stores) prometheus.Collector {
 		}),
 		gauge("masters", "Masters that own slots.",
 			func(rc *redisv1.RedisCluster) float64 { return float64(rc.Status.NumberOfMaster) }),
+		gauge("migration_slots_left", "Slots that are still to move to another master.",
+			func(rc *redisv1.RedisCluster) float64 {
+				if rc.Status.Migration == nil {
+					return 0
+				}
+				return float64(rc.Status.Migration.SlotsLeft)
+			}),
+		gauge("migration_slots_blocked", "Slots that cannot move until somebody does something about it, at most 16.",
+			func(rc *redisv1.RedisCluster) float64 {
+				if rc.Status.Migration == nil {
+					return 0
+				}
+				return float64(len(rc.Status.Migration.Blocked))
+			}),
 		gauge("slots_assigned", "Slots with an owner, of 16384.",
 			func(rc *redisv1.RedisCluster) float64 { return float64(rc.Status.SlotsAssigned) }),
 		gauge("pods_ready", "Pods that are ready.",

@@ -45,7 +45,9 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 		if m.Pod.State == cluster.PodTerminating && !running(pod) {
 			m.Unseen = "it is being deleted"
 		}
-		if m.Pod.IP != "" && running(pod) {
+		if a.agents == nil && running(pod) {
+			m.Unseen = "the Secrets to reach it with are not there"
+		} else if m.Pod.IP != "" && running(pod) {
 			asked = append(asked, i)
 			endpoints = append(endpoints, endpoint(m.Pod.IP, a))
 		}
@@ -67,8 +69,11 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 	}
 	explaining.Wait()
 	view.Former = formerNodes(rc.Status, view)
-	view.Volumes, err = c.volumesOf(rc)
-	return view, err
+	if view.Volumes, err = c.volumesOf(rc); err != nil {
+		return view, err
+	}
+	c.weigh(ctx, rc, a, &view)
+	return view, nil
 }
 
 // volumesOf are the ordinals that this very RedisCluster has a volume for, sorted: a node that is in no pod may come

@@ -34,6 +34,9 @@ func isMark(err error) bool {
 
 // reasonOf is the condition reason that an error stands for.
 func reasonOf(err error) string {
+	if _, moving := errors.AsType[*moveError](err); moving {
+		return redisv1.ReasonMoveFailed
+	}
 	switch {
 	case errors.Is(err, kube.ErrVolumeConflict):
 		return redisv1.ReasonVolumeConflict

@@ -20,7 +20,10 @@ type outcome struct {
 	view     cluster.View
 	observed bool // view was looked at; otherwise err says why not
 	decision plan.Decision
-	err      error
+	moves    movement
+	// rehearsal is what would be done; nil unless nothing is to be done but to say so.
+	rehearsal *redisv1.PlanStatus
+	err       error
 }
 
 // statusOf is the status that answers an outcome: a pure function, recomputed whole.
@@ -33,9 +36,13 @@ func statusOf(rc *redisv1.RedisCluster, o outcome, now time.Time) redisv1.RedisC
 		describe(&s, o.view)
 		s.NodesPlacement, s.PlacementMessage = placementOf(rc, o.view)
 	}
+	if o.observed && o.rehearsal == nil {
+		s.Migration = migrationOf(s.Migration, o.moves, now)
+	}
+	s.Plan = o.rehearsal
 	ready := readyCondition(rc, s, o)
-	progressing := progressingCondition(o)
-	degraded := degradedCondition(o)
+	progressing := progressingCondition(rc, o)
+	degraded := degradedCondition(rc, o)
 	for _, c := range []metav1.Condition{ready, progressing, degraded} {
 		c.ObservedGeneration = rc.Generation
 		c.LastTransitionTime = metav1.NewTime(now)
@@ -142,22 +149,31 @@ func readyCondition(rc *redisv1.RedisCluster, s redisv1.RedisClusterStatus, o ou
 	return c
 }
 
-func progressingCondition(o outcome) metav1.Condition {
+func progressingCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 	c := metav1.Condition{Type: redisv1.ConditionProgressing, Status: metav1.ConditionTrue}
 	c.Reason, c.Message = o.decision.Reason, o.decision.Message
 	switch {
 	case o.decision.Step == nil:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, reasonOf(o.err), o.err.Error()
-	case o.decision.Reason == plan.Converged, o.decision.Reason == plan.ScalingNotImplemented:
+	case o.rehearsal != nil:
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, redisv1.ReasonDryRun, rehearsalMessage(o.rehearsal)
+	case o.moves.stuck():
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, redisv1.ReasonKeyTooBig, blockedMessage(rc, o.moves.blocked)
+	case slices.Contains(atRest, o.decision.Reason):
 		c.Status = metav1.ConditionFalse
 	}
 	return c
 }
 
-// needAttention are the reasons of decisions to wait for a person.
-var needAttention = []string{plan.SlotsUncovered, plan.ForeignNodes, plan.TwinNodes, plan.StrayKeys}
+// atRest are the reasons of decisions after which nothing is under way.
+var atRest = []string{plan.Converged, plan.Paused, plan.DataDoesNotFit}
 
-func degradedCondition(o outcome) metav1.Condition {
+// needAttention are the reasons of decisions to wait for a person.
+var needAttention = []string{
+	plan.SlotsUncovered, plan.ForeignNodes, plan.TwinNodes, plan.StrayKeys, plan.SlotsHalfMoved, plan.DataDoesNotFit,
+}
+
+func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 	c := metav1.Condition{Type: redisv1.ConditionDegraded, Status: metav1.ConditionTrue}
 	trouble := failingPods(o.view)
 	switch {
@@ -165,8 +181,10 @@ func degradedCondition(o outcome) metav1.Condition {
 		c.Reason, c.Message = reasonOf(o.err), o.err.Error()
 	case len(trouble) > 0:
 		c.Reason, c.Message = redisv1.ReasonPodFailing, strings.Join(trouble, "; ")
-	case o.decision.Reason == plan.ScalingNotImplemented:
-		c.Reason, c.Message = redisv1.ReasonNotImplemented, o.decision.Message
+	case o.moves.trouble != nil:
+		c.Reason, c.Message = redisv1.ReasonMoveFailed, o.moves.trouble.Error()
+	case len(o.moves.blocked) > 0:
+		c.Reason, c.Message = redisv1.ReasonKeyTooBig, blockedMessage(rc, o.moves.blocked)
 	case slices.Contains(needAttention, o.decision.Reason):
 		c.Reason, c.Message = o.decision.Reason, o.decision.Message
 	default:

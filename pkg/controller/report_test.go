@@ -60,6 +60,9 @@ func TestStatusOf(t *testing.T) {
 		return plan.Decision{Step: plan.Wait{}, Reason: reason, Message: "because"}
 	}
 	meets := plan.Decision{Step: plan.Meet{}, Reason: plan.MeetingNodes, Message: "because"}
+	moves := plan.Decision{Step: plan.MoveSlots{}, Reason: plan.MovingSlots, Message: "because"}
+	const tooBig = `slot 7 stays at demo-0: its key "big" takes 70.0 MiB, more than spec.migration.maxKeyBytes (64Mi) ` +
+		`allows to be moved: raise that, or delete the key`
 	rc := defaulted()
 	whole := func() cluster.View { return clustertest.Cluster(3, 1).View() }
 	for name, tc := range map[string]struct {
@@ -147,11 +150,66 @@ func TestStatusOf(t *testing.T) {
 				notDegraded,
 			},
 		},
-		"more masters are wanted than this release can make": {
-			rc: defaulted(func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(5)) }),
-			o:  outcome{view: whole(), observed: true, decision: waits(plan.ScalingNotImplemented)},
+		"slots that move": {
+			o:    outcome{view: whole(), observed: true, decision: moves, moves: movement{step: true, going: true}},
+			want: []string{healthy, "Progressing=True MovingSlots: because", notDegraded},
+		},
+		"data that has no place needs a person, and nothing is done": {
+			o:    outcome{view: whole(), observed: true, decision: waits(plan.DataDoesNotFit)},
+			want: []string{healthy, "Progressing=False DataDoesNotFit: because", "Degraded=True DataDoesNotFit: because"},
+		},
+		"slots that are half way to a node that is away need a person": {
+			o:    outcome{view: whole(), observed: true, decision: waits(plan.SlotsHalfMoved)},
+			want: []string{healthy, "Progressing=True SlotsHalfMoved: because", "Degraded=True SlotsHalfMoved: because"},
+		},
+		"a pause": {
+			o:    outcome{view: whole(), observed: true, decision: waits(plan.Paused)},
+			want: []string{healthy, "Progressing=False Paused: because", notDegraded},
+		},
+		"a key that is too big, while other slots move": {
+			o: outcome{
+				view: whole(), observed: true, decision: moves, moves: movement{step: true, going: true, blocked: blocked(1)},
+			},
+			want: []string{healthy, "Progressing=True MovingSlots: because", "Degraded=True KeyTooBig: " + tooBig},
+		},
+		"keys that are too big, and nothing else moves": {
+			o: outcome{view: whole(), observed: true, decision: moves, moves: movement{step: true, blocked: blocked(3)}},
 			want: []string{
-				healthy, "Progressing=False ScalingNotImplemented: because", "Degraded=True NotImplemented: because",
+				healthy, "Progressing=False KeyTooBig: " + tooBig + " (and 2 more slots like it)",
+				"Degraded=True KeyTooBig: " + tooBig + " (and 2 more slots like it)",
+			},
+		},
+		"a pair that fails counts for more than a key that is too big": {
+			o: outcome{
+				view: whole(), observed: true, decision: moves,
+				moves: movement{step: true, blocked: blocked(1), trouble: errors.New("10.0.0.1:6379: OOM")},
+			},
+			want: []string{healthy, "Progressing=True MovingSlots: because", "Degraded=True MoveFailed: 10.0.0.1:6379: OOM"},
+		},
+		"an error of this very step": {
+			o: outcome{
+				view: whole(), observed: true, decision: moves, moves: movement{step: true},
+				err: errors.Join(failed(errors.New("10.0.0.1:6379: OOM")), nil),
+			},
+			want: []string{healthy, "Progressing=True MovingSlots: because", "Degraded=True MoveFailed: 10.0.0.1:6379: OOM"},
+		},
+		"a rehearsal": {
+			o: outcome{
+				view: whole(), observed: true, decision: moves, rehearsal: &redisv1.PlanStatus{Steps: []string{"move"}},
+			},
+			want: []string{
+				healthy, "Progressing=False DryRun: nothing is done: the annotation redisoperator.io/dry-run is set; " +
+					"status.plan says what would be", notDegraded,
+			},
+		},
+		"a rehearsal of what cannot be": {
+			o: outcome{
+				view: whole(), observed: true, decision: waits(plan.DataDoesNotFit),
+				rehearsal: &redisv1.PlanStatus{Refused: "no room"},
+			},
+			want: []string{
+				healthy, "Progressing=False DryRun: nothing is done: the annotation redisoperator.io/dry-run is set; " +
+					"it would be refused: no room", "Degraded=True DataDoesNotFit: because",
 			},
 		},
 		"a step that failed degrades, and what was seen stands": {
@@ -243,6 +301,15 @@ func TestStatusOf(t *testing.T) {
 			}
 		})
 	}
+}
+
+// blocked is so many slots that stay where they are.
+func blocked(n int) []redisv1.BlockedSlot {
+	slots := make([]redisv1.BlockedSlot, n)
+	for i := range slots {
+		slots[i] = redisv1.BlockedSlot{Slot: count(7 + i), Key: keyName("big"), Bytes: 70 << 20, PodName: "demo-0"}
+	}
+	return slots
 }
 
 // changedMember is a view in which one member is different.

@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
 )
 
@@ -18,17 +19,63 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	if rc == nil || err != nil {
 		return 0, err
 	}
-	a, err := c.ensure(ctx, rc)
+	a, view, err := c.look(ctx, rc)
 	if err != nil {
 		return 0, errors.Join(err, c.report(ctx, rc, outcome{err: err}))
+	}
+	t := target{rc, view, a, c.ledgers.of(rc).look()}
+	o := outcome{view: view, observed: true, decision: t.decide()}
+	if rehearsed(rc) {
+		o.rehearsal = rehearse(rc, view)
+		return rehearsalPace, c.report(ctx, rc, o)
+	}
+	o.err = c.act(ctx, t, o.decision)
+	o.moves = t.movement(o.decision)
+	if o.err == nil && o.decision.Reason == plan.Converged {
+		o.err = c.dropSurplusClaims(ctx, rc, view)
+	}
+	return t.pace(o, c.Clock.Now()), errors.Join(o.err, c.report(ctx, rc, o))
+}
+
+// decide asks the rules. What they would move by numbers that nobody knows stays where it is.
+func (t target) decide() plan.Decision {
+	d := plan.Next(wanted(t.rc), t.view)
+	if t.view.Weights == nil && t.ledger.unmeasured != nil && movesSlots(d.Step) {
+		return plan.Decision{
+			Step: plan.Wait{}, Reason: redisv1.ReasonSlotsNotMeasured, Message: t.ledger.unmeasured.Error(), Requeue: pause,
+		}
+	}
+	return d
+}
+
+// look is what there is by now: the objects around the pods are kept, unless the cluster is to be left alone, and then
+// every node is asked.
+func (c *Controller) look(ctx context.Context, rc *redisv1.RedisCluster) (access, cluster.View, error) {
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	reach := c.ensure
+	switch {
+	case rehearsed(rc):
+		reach = c.reach
+	case rc.Spec.Paused:
+		reach = c.ensureSecrets
+	}
+	a, err := reach(ctx, rc)
+	if err != nil {
+		return a, cluster.View{}, err
 	}
 	view, err := c.observe(ctx, rc, a)
-	if err != nil {
-		return 0, errors.Join(err, c.report(ctx, rc, outcome{err: err}))
+	return a, view, err
+}
+
+// pace is when to look again after a step. Slots that could not move are left alone for a while, so that they are
+// not asked for again and again.
+func (t target) pace(o outcome, now time.Time) time.Duration {
+	_, closes := o.decision.Step.(plan.CloseSlots)
+	if !closes && !movesSlots(o.decision.Step) || t.ledger.progress {
+		return o.decision.Requeue
 	}
-	decision := plan.Next(wanted(rc), view)
-	err = c.act(ctx, target{rc, view, a}, decision)
-	return decision.Requeue, errors.Join(err, c.report(ctx, rc, outcome{view, true, decision, err}))
+	return t.ledger.wake(o.err, now)
 }
 
 // load is the RedisCluster as the cache has it, with defaults, to change at will; nil when it is gone or going.
@@ -40,6 +87,7 @@ func (c *Controller) load(key cache.ObjectName) (*redisv1.RedisCluster, error) {
 	cached, err := stores.Clusters.RedisClusters(key.Namespace).Get(key.Name)
 	if apierrors.IsNotFound(err) {
 		c.agents.forget(key)
+		c.ledgers.forget(key)
 		return nil, nil
 	}
 	if err != nil || cached.DeletionTimestamp != nil {
@@ -52,10 +100,15 @@ func (c *Controller) load(key cache.ObjectName) (*redisv1.RedisCluster, error) {
 
 // report writes the status, once, if it says anything new, and tells what changed.
 func (c *Controller) report(ctx context.Context, rc *redisv1.RedisCluster, o outcome) error {
-	next := statusOf(rc, o, c.Clock.Now())
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	now := c.Clock.Now()
+	next := statusOf(rc, o, now)
 	if err := c.Status.Update(ctx, rc, next); err != nil {
-		return err
+		return err // what was moved is reported next time
 	}
 	c.Events.Conditions(rc, next)
+	c.tellMigration(rc, next.Migration, now)
+	c.ledgers.of(rc).unreported = tally{}
 	return nil
 }

@@ -12,5 +12,8 @@ func wanted(rc *redisv1.RedisCluster) plan.Wanted {
 		Replicas:     int(*rc.Spec.ReplicationFactor),
 		Bootstrapped: rc.Status.Bootstrapped,
 		ZoneAware:    *rc.Spec.Placement.ZoneAware,
+		Paused:       rc.Spec.Paused,
+		Moving:       rc.Status.Migration != nil,
+		Overfill:     rc.Spec.Migration.Engine == redisv1.EngineSlotsOnly,
 	}
 }

@@ -117,6 +117,7 @@ type fixture struct {
 	refusals []string
 	// answers is what an agent says instead of the truth, by pod.
 	answers map[string]func(agent.Status) (agent.Status, error)
+	slots   slotFaults
 }
 
 // place is where one RedisCluster lives. All clusters are called demo, each in a namespace of its own.
@@ -131,6 +132,7 @@ type place struct {
 type started struct {
 	uid      types.UID
 	password string
+	mover    string
 	caCert   []byte
 }
 
@@ -140,6 +142,13 @@ func newFixture(t testing.TB, clusters ...*redisv1.RedisCluster) *fixture {
 }
 
 func newFixtureAt(t testing.TB, now clock.WithTicker, clusters ...*redisv1.RedisCluster) *fixture {
+	t.Helper()
+	return newFixtureIn(t, now, clustertest.Settings{Seed: 7, StartTime: 2}, clusters...)
+}
+
+func newFixtureIn(
+	t testing.TB, now clock.WithTicker, settings clustertest.Settings, clusters ...*redisv1.RedisCluster,
+) *fixture {
 	t.Helper()
 	f := &fixture{
 		t: t, clock: now, life: &lifeline{}, caches: newCaches(), truth: newCaches(),
@@ -154,11 +163,9 @@ func newFixtureAt(t testing.TB, now clock.WithTicker, clusters ...*redisv1.Redis
 	}
 	for i, rc := range clusters {
 		add(f.api, rc)
+		settings.Ephemeral = rc.Spec.Storage.Type != redisv1.StoragePersistent
 		f.places = append(f.places, &place{
-			number: i, namespace: rc.Namespace, started: map[string]started{},
-			world: clustertest.New(clustertest.Settings{
-				Seed: 7, Ephemeral: rc.Spec.Storage.Type != redisv1.StoragePersistent, StartTime: 2,
-			}),
+			number: i, namespace: rc.Namespace, started: map[string]started{}, world: clustertest.New(settings),
 		})
 	}
 	f.start()
@@ -196,6 +203,7 @@ func (f *fixture) config(stores []Stores, nodes corelisters.NodeLister) Config {
 		Secrets: kube.NewSecretControl(f.api.kube, secretsTTL, f.clock.Now),
 		Status:  kube.NewStatusUpdater(f.api.redis),
 		Redis:   (*redisNodes)(f),
+		Slots:   (*redisNodes)(f),
 		Agents: func(ca agent.CA, clusterUID string) (AgentControl, error) {
 			return &agentsOf{f, ca.CertPEM, clusterUID}, nil
 		},
@@ -307,6 +315,7 @@ func (f *fixture) mount(namespace string) (started, bool) {
 	}
 	return started{
 		password: string(internal.Data[objects.KeyOperatorPassword]), caCert: tls.Data[objects.KeyCACert],
+		mover: string(internal.Data[objects.KeyMoverPassword]),
 	}, true
 }
 
@@ -519,6 +528,16 @@ func (n *redisNodes) Replicate(_ context.Context, ep redis.Endpoint, primary clu
 func (n *redisNodes) Forget(_ context.Context, ep redis.Endpoint, ids []cluster.NodeID) error {
 	return n.command(ep, "forget", func(_ *place, m cluster.Member) (plan.Step, error) {
 		return plan.Forget{Bans: []plan.Ban{{Pod: m.Pod.Name, Nodes: ids}}}, nil
+	})
+}
+
+// Failover implements RedisControl.
+func (n *redisNodes) Failover(_ context.Context, ep redis.Endpoint, mode redis.FailoverMode) error {
+	if mode != redis.Takeover {
+		return fmt.Errorf("failover %d", mode)
+	}
+	return n.command(ep, "takeover", func(_ *place, m cluster.Member) (plan.Step, error) {
+		return plan.Failover{Pod: m.Pod.Name, Node: m.ID()}, nil
 	})
 }
 

@@ -44,6 +44,6 @@ const (
 	ReasonMoveFailed = "MoveFailed"
 	// ReasonDryRun says that the annotation redisoperator.io/dry-run is set: status.plan says what would be done.
 	ReasonDryRun = "DryRun"
-	// ReasonNotImplemented says that the spec asks for what this release cannot do yet.
-	ReasonNotImplemented = "NotImplemented"
+	// ReasonSlotsNotMeasured says that slots are shared out by bytes, and a node could not say what its slots hold.
+	ReasonSlotsNotMeasured = "SlotsNotMeasured"
 )

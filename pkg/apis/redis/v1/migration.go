@@ -92,6 +92,15 @@ type MigrationSpec struct {
 	Parallelism *int32 `json:"parallelism,omitempty"`
 }
 
+// The events that tell of slots that move: one where the first begins, and one, with the totals, where the last has
+// come to its new owner.
+const (
+	EventMigrationStarted   = "MigrationStarted"
+	EventMigrationCompleted = "MigrationCompleted"
+	// EventClaimDeleted tells of a volume claim that a scale-in has left and spec.storage.retention is Delete for.
+	EventClaimDeleted = "ClaimDeleted"
+)
+
 // The most that a status holds of what has no end of its own.
 const (
 	MaxMigrationPairs = 64

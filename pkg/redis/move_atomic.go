@@ -33,9 +33,9 @@ func atomicPair(from, to MoveEnd) bool {
 // the budget is spent or the caller gives up, the servers go on alone.
 func (c *Clients) moveAtomic(ctx context.Context, moves []SlotMove, o MoveOptions) ([]Moved, error) {
 	m := newAtomicMover(c, moves, o)
-	begin, stop := context.WithTimeout(ctx, o.Budget)
-	defer stop()
 	m.look(ctx)
+	begin, stop := context.WithTimeout(ctx, o.Budget) // not before: every call is to begin something
+	defer stop()
 	wait := shortestPoll
 	for m.start(ctx, begin); m.unfinished(); m.start(ctx, begin) {
 		inTime := pause(begin, wait)
@@ -92,14 +92,15 @@ func (mv *atomicMove) fail(err error) { mv.err = errors.Join(mv.err, err) }
 // atomicNode is a server and what it last said.
 type atomicNode struct {
 	MoveEnd
-	kind  migrations
-	self  cluster.Node
-	tasks []serverTask
-	told  []serverTask    // what a target of Valkey says of why it failed
-	old   map[string]bool // tasks that are known to have ended
-	load  slotCounts      // of a source
-	took  bool            // a task has been begun since tasks were asked for
-	err   error           // it does not answer, and is left alone
+	kind   migrations
+	self   cluster.Node
+	tasks  []serverTask
+	told   []serverTask    // what a target of Valkey says of why it failed
+	old    map[string]bool // tasks that are known to have ended
+	load   slotCounts      // of a source
+	memory info
+	took   bool  // a task has been begun since tasks were asked for
+	err    error // it does not answer, and is left alone
 }
 
 func newAtomicMover(c *Clients, moves []SlotMove, o MoveOptions) *atomicMover {
@@ -133,12 +134,12 @@ func (m *atomicMover) each(ctx context.Context, nodes []*atomicNode, op string,
 ) {
 	var group errgroup.Group
 	for _, node := range nodes {
-		group.Go(func() error {
+		group.Go(safely(func() error {
 			node.err = m.clients.call(ctx, node.Endpoint, op, func(ctx context.Context) error { return do(ctx, node) })
 			return nil
-		})
+		}))
 	}
-	_ = group.Wait() // every error is at its node
+	broken := group.Wait() // every other error is at its node
 	for _, mv := range m.moves {
 		if mv.finished() {
 			continue
@@ -148,17 +149,21 @@ func (m *atomicMover) each(ctx context.Context, nodes []*atomicNode, op string,
 				mv.fail(node.err)
 			}
 		}
+		if broken != nil {
+			mv.fail(broken)
+		}
 	}
 }
 
 // look finds out where everything stands: who owns what, what is under way, and how much there is to move.
 func (m *atomicMover) look(ctx context.Context) {
 	m.each(ctx, m.nodes, "slot migrations", func(ctx context.Context, node *atomicNode) error {
-		replies, err := m.clients.do(ctx, node.Endpoint, command{"CLUSTER", "NODES"}, node.kind.status())
+		replies, err := m.clients.do(ctx, node.Endpoint,
+			command{"CLUSTER", "NODES"}, node.kind.status(), command{"INFO", "memory"})
 		if err != nil {
 			return err
 		}
-		node.tasks = node.kind.parseTasks(replies[1])
+		node.tasks, node.memory = node.kind.parseTasks(replies[1]), parseInfo(replies[2].text)
 		for _, task := range node.tasks {
 			node.old[task.ID] = !task.alive
 		}
@@ -276,7 +281,8 @@ func (mv *atomicMove) check() {
 		return
 	}
 	if lost := mv.left.Minus(mv.from.self.Slots); !lost.IsEmpty() {
-		mv.fail(failed("migrate slots", mv.from.Endpoint, errorf(ErrNotOwner, "%s does not own %s", mv.from.ID.Short(), lost)))
+		err := errorf(ErrNotOwner, "%s does not own %s", mv.from.ID.Short(), lost)
+		mv.fail(failed("migrate slots", mv.from.Endpoint, err))
 		return
 	}
 	for _, task := range mv.from.tasks {

@@ -2,9 +2,13 @@ package redis
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
@@ -16,16 +20,13 @@ func (m *atomicMover) start(ctx, begin context.Context) {
 	}
 	begun := map[*atomicNode][]*atomicMove{}
 	var drivers []*atomicNode
-	atWork := m.atWork()
-	for _, mv := range m.moves {
-		if mv.err != nil || mv.left.IsEmpty() || !mv.under.IsEmpty() || !mv.isFree() {
+	ready := m.ready()
+	m.awaitCopies(ctx, ready)
+	m.measure(ctx, ready)
+	for _, mv := range ready {
+		if mv.err != nil || begin.Err() != nil {
 			continue
 		}
-		if m.options.Parallelism > 0 && atWork >= m.options.Parallelism {
-			break
-		}
-		atWork++
-		mv.from.took, mv.to.took = true, true
 		mv.under = mv.part()
 		mv.left = mv.left.Minus(mv.under)
 		if driver := mv.driver(); !slices.Contains(drivers, driver) {
@@ -36,6 +37,122 @@ func (m *atomicMover) start(ctx, begin context.Context) {
 	m.each(ctx, drivers, "migrate slots", func(ctx context.Context, node *atomicNode) error {
 		return m.begin(ctx, node, begun[node])
 	})
+}
+
+// ready are the moves of which a part can be begun.
+func (m *atomicMover) ready() []*atomicMove {
+	var ready []*atomicMove
+	atWork := m.atWork()
+	for _, mv := range m.moves {
+		if mv.err != nil || mv.left.IsEmpty() || !mv.under.IsEmpty() || !mv.isFree() {
+			continue
+		}
+		if m.options.Parallelism > 0 && atWork >= m.options.Parallelism {
+			break
+		}
+		atWork++
+		mv.from.took, mv.to.took = true, true
+		ready = append(ready, mv)
+	}
+	return ready
+}
+
+// awaitCopies has the moves wait until the replicas of their targets have what the targets got before: the handover
+// of slots does not wait for them.
+func (m *atomicMover) awaitCopies(ctx context.Context, moves []*atomicMove) {
+	var group errgroup.Group
+	var targets []*atomicNode
+	for _, mv := range moves {
+		if len(mv.to.Copies) > 0 && !slices.Contains(targets, mv.to) {
+			targets = append(targets, mv.to)
+		}
+	}
+	lagging := make([]error, len(targets))
+	for i, target := range targets {
+		group.Go(safely(func() error {
+			lagging[i] = m.clients.awaitCopies(ctx, target.MoveEnd)
+			return nil
+		}))
+	}
+	err := group.Wait()
+	for _, mv := range moves {
+		if i := slices.Index(targets, mv.to); i >= 0 && (lagging[i] != nil || err != nil) {
+			mv.fail(errors.Join(lagging[i], err))
+		}
+	}
+}
+
+// awaitCopies waits until every replica has all that the node has given to them until now.
+func (c *Clients) awaitCopies(ctx context.Context, of MoveEnd) error {
+	var has int64
+	ask := func(ep Endpoint) error {
+		return c.call(ctx, ep, "info replication", func(ctx context.Context) error {
+			replies, err := c.do(ctx, ep, command{"INFO", "replication"})
+			if err == nil {
+				has = parseInfo(replies[0].text).offset()
+			}
+			return err
+		})
+	}
+	if err := ask(of.Endpoint); err != nil {
+		return err
+	}
+	wanted := has
+	limit, cancel := context.WithTimeout(ctx, longestLag)
+	defer cancel()
+	for _, ep := range of.Copies {
+		for wait := firstLag; ; wait = min(2*wait, longestPoll) {
+			if err := ask(ep); err != nil {
+				return err
+			}
+			if has >= wanted {
+				break
+			}
+			if !pause(limit, wait) {
+				return failed("info replication", ep, errorf(ErrLagging, "%d bytes are missing", wanted-has))
+			}
+		}
+	}
+	return nil
+}
+
+// measure refuses what does not fit. A target of Valkey does so itself. One of Redis takes everything as long as the
+// migration lasts, and then refuses the writes of all its clients.
+func (m *atomicMover) measure(ctx context.Context, moves []*atomicMove) {
+	for _, mv := range moves {
+		if mv.err == nil && mv.to.kind == byImport && mv.to.memory.number("maxmemory") > 0 && !mv.to.memory.evicts() {
+			if err := m.fits(ctx, mv); err != nil {
+				mv.fail(failed("migrate slots", mv.to.Endpoint, err))
+			}
+		}
+	}
+}
+
+// fits says how much is missing for the next part of the move.
+func (m *atomicMover) fits(ctx context.Context, mv *atomicMove) error {
+	replies, err := m.clients.do(ctx, mv.to.Endpoint, command{"INFO", "memory"})
+	if err != nil {
+		return err
+	}
+	memory := parseInfo(replies[0].text)
+	free := memory.number("maxmemory") - memory.number("used_memory") + memory.number("mem_not_counted_for_evict")
+	part := mv.part()
+	if 2*mv.from.load.sum(part) < free {
+		return nil // whichever slots are the big ones
+	}
+	loads, err := m.clients.SlotLoads(ctx, mv.from.Endpoint, part)
+	if err != nil {
+		return err
+	}
+	needed := int64(0)
+	for _, load := range loads {
+		needed += load.Bytes
+	}
+	if needed > free {
+		return fmt.Errorf("%w: %w: %d slots of %s need about %d MB, and %d MB of its maxmemory are free",
+			ErrTargetRefuses, ErrTargetFull, part.Len(), mv.from.ID.Short(), needed>>20, max(0, free)>>20)
+	}
+	return nil
 }
 
 // atWork is the number of pairs with a migration under way.
@@ -188,7 +305,7 @@ func (m *atomicMover) unsuccessful(ctx context.Context, mv *atomicMove, rest clu
 	mv.fail(newTaskError(task.SlotTask, driver.Endpoint, task.words))
 	if task.alive {
 		m.each(ctx, []*atomicNode{driver}, "cluster migration cancel", func(ctx context.Context, node *atomicNode) error {
-			_, err := m.clients.do(ctx, node.Endpoint, command{"CLUSTER", "MIGRATION", "CANCEL", "ID", task.ID})
+			_, err := m.clients.do(ctx, node.Endpoint, node.kind.cancel(task.ID))
 			return err
 		})
 	}

@@ -24,16 +24,24 @@ const (
 
 // migrationsOf is how the server of this version does it, by NodeInfo.Version.
 func migrationsOf(version string) migrations {
-	engine, numbers, _ := strings.Cut(version, " ")
-	major, rest, _ := strings.Cut(numbers, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	switch x, y := leadingNumber(major), leadingNumber(minor); {
-	case engine == "valkey" && x >= 9:
+	if major, _ := versionOf(version, "valkey"); major >= 9 {
 		return byExport
-	case engine == "redis" && (x > 8 || x == 8 && y >= 4):
+	}
+	if major, minor := versionOf(version, "redis"); major > 8 || major == 8 && minor >= 4 {
 		return byImport
 	}
 	return noMigrations
+}
+
+// versionOf is the first two numbers of the version of an engine; 0 when it is of another.
+func versionOf(version, engine string) (major, minor int) {
+	name, numbers, _ := strings.Cut(version, " ")
+	if name != engine {
+		return 0, 0
+	}
+	first, rest, _ := strings.Cut(numbers, ".")
+	second, _, _ := strings.Cut(rest, ".")
+	return leadingNumber(first), leadingNumber(second)
 }
 
 // leadingNumber is 9 of "9" and of "9-rc1", and 0 of anything else.
@@ -92,6 +100,9 @@ func (m migrations) parseTasks(r reply) []serverTask {
 func (m migrations) task(fields info) serverTask {
 	state := fields["state"]
 	if m == byExport {
+		if state == "cancelled" {
+			fields["message"] = state // which says no more
+		}
 		return serverTask{
 			SlotTask: slotTask(fields, "name", "slot_ranges", "source_node", "target_node"),
 			drives:   fields["operation"] == "EXPORT",
@@ -120,11 +131,11 @@ func slotTask(fields info, id, slots, source, target string) cluster.SlotTask {
 	}
 }
 
-// running are the tasks that the server drives.
+// running are the tasks that go on.
 func running(tasks []serverTask) []cluster.SlotTask {
 	var alive []cluster.SlotTask
 	for _, task := range tasks {
-		if task.alive && task.drives {
+		if task.alive {
 			alive = append(alive, task.SlotTask)
 		}
 	}
@@ -147,38 +158,49 @@ func (c *Clients) observeTasks(ctx context.Context, ep Endpoint, node *cluster.N
 	return nil
 }
 
-// CancelTasks ends migrations that the node drives: those of NodeInfo.Tasks. The slots stay at their source, whole,
-// and what has gone to the target is dropped there. A task that is over is no error.
+// CancelTasks ends migrations: those of NodeInfo.Tasks. The slots stay at their source, whole, and what has gone to
+// the target is dropped there. A task that is over is no error.
 //
-// Valkey cannot cancel one alone: where any of the tasks runs, all of which the node is the source are cancelled.
+// Only one of the two servers can end a task for good, in Valkey its source, in Redis its target: asked at the other,
+// nothing is done. And Valkey cannot end one alone: where any of the tasks runs, all that leave this node are ended.
 func (c *Clients) CancelTasks(ctx context.Context, ep Endpoint, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	return c.call(ctx, ep, "cluster migration cancel", func(ctx context.Context) error {
 		node, err := c.observe(ctx, ep)
+		if err != nil || len(node.Tasks) == 0 {
+			return err
+		}
+		kind := migrationsOf(node.Version)
+		replies, err := c.do(ctx, ep, kind.status())
 		if err != nil {
 			return err
 		}
 		var cmds []command
-		for _, task := range node.Tasks {
-			if slices.Contains(ids, task.ID) {
-				cmds = append(cmds, command{"CLUSTER", "MIGRATION", "CANCEL", "ID", task.ID})
+		for _, task := range kind.parseTasks(replies[0]) {
+			if task.alive && task.drives && slices.Contains(ids, task.ID) {
+				cmds = append(cmds, kind.cancel(task.ID))
 			}
-		}
-		if len(cmds) > 0 && migrationsOf(node.Version) == byExport {
-			cmds = []command{{"CLUSTER", "CANCELSLOTMIGRATIONS"}}
 		}
 		if len(cmds) == 0 {
 			return nil
 		}
-		replies, err := c.exchange(ctx, ep, cmds...)
-		if err != nil {
-			return err
+		if kind == byExport {
+			cmds = cmds[:1]
 		}
-		if reply := replies[0].err; reply != nil && strings.Contains(strings.ToLower(reply.Error()), "no migrations ongoing") {
+		_, err = c.do(ctx, ep, cmds...)
+		if err != nil && strings.Contains(strings.ToLower(err.Error()), "no migrations ongoing") {
 			return nil // it has just ended
 		}
-		return firstError(replies)
+		return err
 	})
+}
+
+// cancel ends a task, or in Valkey all that leave the server.
+func (m migrations) cancel(id string) command {
+	if m == byExport {
+		return command{"CLUSTER", "CANCELSLOTMIGRATIONS"}
+	}
+	return command{"CLUSTER", "MIGRATION", "CANCEL", "ID", id}
 }

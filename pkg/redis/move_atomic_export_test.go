@@ -1,0 +1,16 @@
+package redis
+
+import "context"
+
+// MoveAtomic is moveAtomic for tests with servers.
+func (c *Clients) MoveAtomic(ctx context.Context, moves []SlotMove, o MoveOptions) ([]Moved, error) {
+	return c.moveAtomic(ctx, moves, o)
+}
+
+// AtomicPair is atomicPair for tests with servers.
+func AtomicPair(from, to MoveEnd) bool { return atomicPair(from, to) }
+
+// CopyFunctions is copyFunctions for tests with servers.
+func (c *Clients) CopyFunctions(ctx context.Context, from, to MoveEnd) error {
+	return c.copyFunctions(ctx, from, to)
+}

@@ -57,6 +57,7 @@ var taskMeanings = []struct {
 	{"connect", []error{ErrNotReachable}},
 	{"timed out", []error{ErrNotReachable}},
 	{"did not respond", []error{ErrNotReachable}},
+	{"channel", []error{ErrNotReachable}},
 }
 
 // longestWords bounds what is kept of a server's words.

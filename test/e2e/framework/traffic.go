@@ -106,16 +106,26 @@ func (tr *Traffic) Stop() error {
 // Lost reads every key back and says which acknowledged writes are not there. Call it after Stop.
 func (tr *Traffic) Lost(t *testing.T) error {
 	t.Helper()
+	lost := tr.LostKeys(t)
+	if len(lost) > 10 {
+		lost = append(lost[:10:10], fmt.Errorf("and %d more keys", len(lost)-10))
+	}
+	return errors.Join(lost...)
+}
+
+// LostKeys is an error for each key whose last acknowledged write is not there.
+func (tr *Traffic) LostKeys(t *testing.T) []error {
+	t.Helper()
 	client := tr.cluster.Client(t)
-	var errs []error
+	var lost []error
 	for _, w := range tr.writers {
 		for i := range w.keys {
-			if err := w.check(t.Context(), client, i); err != nil && len(errs) < 10 {
-				errs = append(errs, err)
+			if err := w.check(t.Context(), client, i); err != nil {
+				lost = append(lost, err)
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return lost
 }
 
 // history is the writes of one key: those with higher numbers came later.

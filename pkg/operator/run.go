@@ -138,6 +138,7 @@ func (a *assembly) addController(
 		Secrets: kube.NewSecretControl(a.kube, secretsTTL, now.Now),
 		Status:  kube.NewStatusUpdater(redisClient),
 		Redis:   a.redis,
+		Slots:   a.redis,
 		Agents: func(ca agent.CA, clusterUID string) (controller.AgentControl, error) {
 			return agent.NewOperatorClient(ca, clusterUID, now.Now)
 		},

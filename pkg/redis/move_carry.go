@@ -253,7 +253,9 @@ func (c *carrier) settleAll(ctx context.Context, works []*slotWork) error {
 		if !w.conflict {
 			continue
 		}
+		c.mu.Lock()
 		c.conflicts += int64(w.keys.len())
+		c.mu.Unlock()
 		if err := c.settle(ctx, w); err != nil {
 			return err
 		}

@@ -150,41 +150,91 @@ func (n *moveNode) setSpread(ctx context.Context, sets []setSlots) error {
 //
 // Redis before 8.2 tells all nodes of every single imported slot: each of them reads a message of two kilobytes and
 // writes its nodes.conf, 40 to 60 us of every node's only thread for each slot. So all marks but the last are taken
-// away before, which makes the node own the slots without a word, and with the last it tells of all. In a transaction
-// nobody sees the slots without a mark.
+// away before, which makes the node own the slots without a word, and with the last it tells of all. In a script
+// nobody sees the slots without a mark. (A transaction is nothing for a node that is full.)
 func (n *moveNode) takeOver(ctx context.Context, slots, opened []cluster.Slot, from cluster.NodeID) error {
 	mark := setSlots{opened, "IMPORTING", from}
 	if len(slots) == 0 {
 		return n.set(ctx, mark)
 	}
+	p := &packet{}
 	if n.isValkey() {
-		p := &packet{}
 		p.add("CLUSTER", "BUMPEPOCH")
 		if _, err := n.ctl.ask(ctx, "cluster bumpepoch", p); err != nil {
 			return err
 		}
 		return n.set(ctx, setSlots{slots, "NODE", n.ID}, mark)
 	}
-	p := &packet{}
-	p.add("MULTI")
-	p.add("CLUSTER", "BUMPEPOCH")
-	last := len(slots) - 1
-	quiet, own := setSlots{state: "STABLE"}, setSlots{state: "NODE", node: n.ID}
-	for _, slot := range slots[:last] {
-		quiet.add(p, slot)
-		own.add(p, slot)
-	}
-	own.add(p, slots[last])
+	p.begin(5 + len(slots))
+	p.word("EVAL")
+	p.word(takeOverScript)
+	p.word("0")
+	p.word(string(n.ID))
+	p.slots(slots)
+	p.word("") // the end of them
 	for _, slot := range opened {
 		mark.add(p, slot)
 	}
-	p.add("EXEC")
-	got, err := n.ctl.ask(ctx, "cluster setslot", p)
-	if err != nil {
-		return err
+	_, err := n.ctl.ask(ctx, "cluster setslot", p)
+	return err
+}
+
+const takeOverScript = `
+redis.call('CLUSTER', 'BUMPEPOCH')
+for i = 2, #ARGV - 1 do
+  if ARGV[i+1] ~= '' then
+    redis.call('CLUSTER', 'SETSLOT', ARGV[i], 'STABLE')
+  end
+  redis.call('CLUSTER', 'SETSLOT', ARGV[i], 'NODE', ARGV[1])
+end`
+
+// closeEmpty takes the marks off slots that the node imports, and counts the keys that it has in them then.
+//
+// Redis 8.4 and later say that there are none in slots that are neither theirs nor imported, whatever they have. So
+// there each slot is opened once more, counted and closed, in one go.
+func (n *moveNode) closeEmpty(ctx context.Context, slots []cluster.Slot, from cluster.NodeID) ([]int64, error) {
+	if n.isValkey() {
+		if err := n.set(ctx, setSlots{slots: slots, state: "STABLE"}); err != nil {
+			return nil, err
+		}
+		return n.ctl.countKeys(ctx, slots)
 	}
-	done := answers{list: got.list[len(got.list)-1].list}
-	return failed("cluster setslot", n.Endpoint, done.firstErr())
+	p := &packet{}
+	p.begin(4 + len(slots))
+	p.word("EVAL")
+	p.word(closeScript)
+	p.word("0")
+	p.word(string(from))
+	p.slots(slots)
+	got, err := n.ctl.ask(ctx, "cluster countkeysinslot", p)
+	if err != nil {
+		return nil, err
+	}
+	counted := got.list[0].list
+	if len(counted) != len(slots) {
+		return nil, failed("cluster countkeysinslot", n.Endpoint, errorf(ErrNotRedis, "%d answers", len(counted)))
+	}
+	counts := make([]int64, len(slots))
+	for i := range counts {
+		counts[i] = counted[i].number
+	}
+	return counts, nil
+}
+
+const closeScript = `
+local counts = {}
+for i = 2, #ARGV do
+  redis.call('CLUSTER', 'SETSLOT', ARGV[i], 'IMPORTING', ARGV[1])
+  counts[i-1] = redis.call('CLUSTER', 'COUNTKEYSINSLOT', ARGV[i])
+  redis.call('CLUSTER', 'SETSLOT', ARGV[i], 'STABLE')
+end
+return counts`
+
+// slots adds slots as words.
+func (p *packet) slots(slots []cluster.Slot) {
+	for _, slot := range slots {
+		p.word(strconv.Itoa(int(slot)))
+	}
 }
 
 // countKeys is how many keys the node has in each of the slots.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -70,6 +71,8 @@ type mover struct {
 	o     MoveOptions
 	begun time.Time
 	paces map[cluster.NodeID]*pace // of the nodes that keys leave
+
+	functions sync.Mutex // two sources of a new target must not both give it theirs
 }
 
 func (c *Clients) newMover(o MoveOptions) *mover {
@@ -222,7 +225,9 @@ func (m *mover) move(ctx context.Context, move SlotMove, pace *pace) (Moved, err
 	}
 	defer p.close()
 	if err = p.stand(ctx, move.Slots); err == nil && p.to.info.Self().Slots.IsEmpty() {
+		m.functions.Lock()
 		err = m.c.copyFunctions(ctx, move.From, move.To)
+		m.functions.Unlock()
 	}
 	if err == nil {
 		err = p.guarded(ctx, p.run)
@@ -233,7 +238,9 @@ func (m *mover) move(ctx context.Context, move SlotMove, pace *pace) (Moved, err
 // outcome is what was done until now.
 func (p *pair) outcome() Moved {
 	moved := p.moved
-	moved.Keys, moved.Bytes, moved.Conflicts = p.carrier.keys, p.carrier.bytes, p.carrier.conflicts
+	moved.Keys = max(0, p.carrier.keys-p.backKeys)
+	moved.Bytes = max(0, p.carrier.bytes-p.backBytes)
+	moved.Conflicts += p.carrier.conflicts
 	return moved
 }
 

@@ -1,12 +1,10 @@
 package redis_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
 
-	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/redis"
 	"github.com/redisoperator/redis-operator/pkg/redis/redistest"
 )
@@ -70,7 +68,7 @@ func TestMoveSlots(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
-			c := redistest.Form(t, 4, 0, redistest.Options{Engine: engine, Config: stayPrimary})
+			c := form(t, 4, 0, redistest.Options{Engine: engine})
 			c.Fill(t, redistest.Strings("fill:", 20000, 100))
 			for _, profile := range []redis.Profile{redis.ProfileThroughput, redis.ProfileLatency} {
 				t.Run(string(profile), func(t *testing.T) {
@@ -100,9 +98,25 @@ func TestMoveSlots(t *testing.T) {
 	}
 }
 
-var _ = errors.Is
-var _ = context.Canceled
-var _ = cluster.AllSlots
-
-// stayPrimary keeps a node that has given its last slot from following the one that it gave it to.
-var stayPrimary = []string{"cluster-allow-replica-migration no"}
+// form is a cluster as the operator sets it up, on a machine that may be busy: a node that has given its last slot
+// stays a primary, and no node is given up because it answers late.
+func form(tb testing.TB, primaries, replicas int, o redistest.Options) *redistest.Cluster {
+	tb.Helper()
+	o.Config = append([]string{"cluster-allow-replica-migration no"}, o.Config...)
+	c := redistest.Form(tb, primaries, replicas, o)
+	for _, s := range c.Servers {
+		s.MustDo(tb, "CONFIG", "SET", "cluster-node-timeout", "30000")
+	}
+	redistest.Eventually(tb, time.Minute, func() error {
+		for _, o := range c.Clients.ObserveAll(tb.Context(), c.Endpoints()) {
+			if o.Err != nil {
+				return o.Err
+			}
+			if !o.Info.StateOK {
+				return errors.New("not ok")
+			}
+		}
+		return nil
+	})
+	return c
+}

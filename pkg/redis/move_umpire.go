@@ -2,10 +2,11 @@ package redis
 
 import (
 	"context"
-	"errors"
+	"sync"
+	"time"
 )
 
-// umpire settles which copy counts of keys that are at both ends of a move. What it has settled is at the guest alone.
+// umpire settles which copy counts of keys that are at both ends of a move.
 //
 // While the marks stand and the owner has not been replaced, a key that the owner has is served by the owner: its
 // copy is the live one, and the guest's is what a command that was cut has left. An owner that has taken the place
@@ -13,14 +14,14 @@ import (
 // it, and may have served them.
 type umpire struct {
 	carrier      *carrier // from the owner to the guest
+	mu           sync.Mutex
 	owner, guest *wire
-	failedOver   bool
 }
 
-func newUmpire(c *carrier, failedOver bool) *umpire {
+func newUmpire(c *carrier) *umpire {
 	return &umpire{
-		carrier: c, failedOver: failedOver,
-		owner: c.from.c.newWire(c.from.Endpoint), guest: c.to.c.newWire(c.to.Endpoint),
+		carrier: c,
+		owner:   c.from.c.newWire(c.from.Endpoint), guest: c.to.c.newWire(c.to.Endpoint),
 	}
 }
 
@@ -32,10 +33,17 @@ func (u *umpire) close() {
 // replace lets the keys be sent over the guest's copies.
 func (*umpire) replace(context.Context, *slotWork) error { return nil }
 
-// judge settles every key that is known of the slot. None of them has to be sent any more.
+// judge settles every key that is known of the slot: afterwards it is at the guest alone.
 func (u *umpire) judge(ctx context.Context, w *slotWork) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	for i := range w.keys.len() {
-		if err := u.judgeKey(ctx, w.keys.words(i, i+1)); err != nil {
+		key := w.keys.words(i, i+1)
+		newer, err := u.guestIsNewer(ctx, key)
+		if err == nil && !newer {
+			err = u.send(ctx, key)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -43,29 +51,35 @@ func (u *umpire) judge(ctx context.Context, w *slotWork) error {
 	return nil
 }
 
-func (u *umpire) judgeKey(ctx context.Context, key []byte) error {
-	if u.failedOver {
-		mine, err := u.copyOf(ctx, u.owner, key, "WATCH")
-		if err != nil {
+// judgeOwners deletes the owner's copies of keys of which the guest's count.
+func (u *umpire) judgeOwners(ctx context.Context, keys *keyList) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for i := range keys.len() {
+		if _, err := u.guestIsNewer(ctx, keys.words(i, i+1)); err != nil {
 			return err
-		}
-		other, err := u.copyOf(ctx, u.guest, key, "ASKING")
-		if err != nil {
-			return err
-		}
-		if other.newerThan(mine) {
-			return u.giveUp(ctx, key)
 		}
 	}
-	return u.send(ctx, key)
+	return nil
+}
+
+// guestIsNewer says whether the guest's copy counts, and deletes the owner's then.
+func (u *umpire) guestIsNewer(ctx context.Context, key []byte) (bool, error) {
+	mine, err := u.copyOf(ctx, u.owner, key, "WATCH")
+	if err != nil {
+		return false, err
+	}
+	other, err := u.copyOf(ctx, u.guest, key, "ASKING")
+	if err != nil || !other.newerThan(mine) {
+		return false, err
+	}
+	return true, u.giveUp(ctx, key)
 }
 
 // send gives the guest the owner's copy.
 func (u *umpire) send(ctx context.Context, key []byte) error {
 	p := &packet{}
-	if u.failedOver {
-		p.add("UNWATCH")
-	}
+	p.add("UNWATCH")
 	w := &slotWork{keys: keyList{raw: key, ends: []int{len(key)}}, conflict: true}
 	limit := u.carrier.patience(1, u.carrier.options.MaxKeyBytes)
 	u.carrier.migrate(p, batchPart{work: w, to: 1}, limit)
@@ -98,9 +112,14 @@ type keyCopy struct {
 	idle   int64 // seconds since it was last used; negative when the server does not say
 }
 
+// sameExpiry is how far the times may be apart at which two copies of a key that was moved expire.
+const sameExpiry = time.Second
+
 // newerThan says whether this copy is another than the owner's, and has been used since the owner's was.
 func (k keyCopy) newerThan(owner keyCopy) bool {
-	differs := k.dump != "" && owner.dump != "" && (k.dump != owner.dump || k.expiry != owner.expiry)
+	// What a key has left to live is rounded when it moves.
+	lives := max(k.expiry-owner.expiry, owner.expiry-k.expiry) <= sameExpiry.Milliseconds()
+	differs := k.dump != "" && owner.dump != "" && (k.dump != owner.dump || !lives)
 	return differs && k.idle >= 0 && owner.idle >= 0 && k.idle < owner.idle
 }
 
@@ -138,35 +157,4 @@ func (u *umpire) copyOf(ctx context.Context, node *wire, key []byte, before stri
 		found.idle = -1
 	}
 	return found, nil
-}
-
-// bringBack brings keys of the guest to an owner that serves the slot alone again: those of clients that had been
-// sent to the guest before. A key that the owner has, too, has been written there since, or at the same time: it is
-// deleted at the guest.
-func (u *umpire) bringBack(ctx context.Context, back *carrier, w *slotWork) error {
-	for i := range w.keys.len() {
-		p := &packet{}
-		limit := back.patience(1, back.options.MaxKeyBytes)
-		back.migrate(p, batchPart{work: &slotWork{keys: w.keys}, from: i, to: i + 1}, limit)
-		got, err := u.guest.exchange(ctx, 2*limit+afterPatience, p)
-		if err != nil {
-			return failed("migrate", u.guest.ep, err)
-		}
-		if err = got.firstErr(); err == nil {
-			continue
-		}
-		if err = back.verdict(err); !errors.Is(err, errConflict) {
-			return err
-		}
-		p = &packet{}
-		p.add("ASKING")
-		p.begin(2)
-		p.word("UNLINK")
-		p.raw(w.keys.words(i, i+1))
-		if _, err = u.guest.ask(ctx, "unlink", p); err != nil {
-			return err
-		}
-	}
-	w.keys, w.sizes, w.next, w.conflict = keyList{}, nil, 0, false
-	return nil
 }

@@ -2,14 +2,21 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-// mostDrains bounds how often a node that has given a slot back is looked at for clients that came late.
-const mostDrains = 20
+const (
+	// mostTakes bounds how often a slot is taken back that clients keep writing to in between.
+	mostTakes = 20
+	// watchAtOnce bounds the keys that one connection watches: a server looks through all of them for each.
+	watchAtOnce = 1000
+)
 
 // takeBack undoes one SlotMove.
 func (m *mover) takeBack(ctx context.Context, move SlotMove, pace *pace) (Moved, error) {
@@ -39,118 +46,294 @@ func (m *mover) takeBack(ctx context.Context, move SlotMove, pace *pace) (Moved,
 			break
 		}
 	}
-	return p.outcome(), err
+	moved := p.moved
+	moved.Keys, moved.Bytes = p.backKeys, p.backBytes
+	return moved, err
 }
 
 // undo takes back what has gone to the target, and closes the slots at both ends. It gives those that are whole at
-// the source again.
+// the source again, also beside an error.
 //
-// The marks stand until the target has no key any more, and clients go on being sent there for keys that the source
-// has not. Then the source serves alone. The target stays open for clients that have been sent there just before:
-// what they write is brought back, too, until nobody comes any more.
+// Keys cannot simply be migrated back: while the source sends clients to the target for keys that it has not, it
+// sends those there, too, that bring them; and once it does not, clients find nothing of what is not back yet. So
+// the target takes no more for a moment (clients go back and forth until it is over), and the source gets all that
+// the target has of the slot and serves it alone, in one go.
 func (p *pair) undo(ctx context.Context, slots []cluster.Slot) ([]cluster.Slot, error) {
 	if len(slots) == 0 {
 		return nil, nil
 	}
-	full, err := p.withKeys(ctx, slots)
-	if err != nil {
-		return nil, err
+	whole, full, err := p.freeze(ctx, slots)
+	for _, slot := range full {
+		if err != nil {
+			break
+		}
+		if err = p.take(ctx, slot); err == nil {
+			whole = append(whole, slot)
+		}
 	}
-	back := newCarrier(p.to, p.from, newPace(p.o), p.o)
-	back.weigh, back.drop = false, false
-	back.settle = p.umpire.judge
-	defer back.close()
-	defer func() {
-		p.carrier.keys += back.keys
-		p.carrier.bytes += back.bytes
-		p.carrier.conflicts += back.conflicts
-	}()
-	if err = p.mark(ctx, full); err != nil {
-		return nil, err
-	}
-	if err = back.bring(ctx, full); err != nil {
-		return nil, err
-	}
-	if err = p.from.set(ctx, setSlots{slots: slots, state: "STABLE"}); err != nil {
-		return nil, err
-	}
-	if err = p.drain(ctx, back, slots); err != nil {
-		return nil, err
-	}
-	for _, slot := range slots {
+	for _, slot := range whole {
 		delete(p.open, slot)
 	}
-	return slots, nil
+	return whole, err
 }
 
-// withKeys are those of the slots that the target has keys of.
-func (p *pair) withKeys(ctx context.Context, slots []cluster.Slot) ([]cluster.Slot, error) {
-	counts, err := p.to.ctl.countKeys(ctx, slots)
+// freeze closes the slots that the target has no key of. The others are open there afterwards.
+func (p *pair) freeze(ctx context.Context, slots []cluster.Slot) (whole, full []cluster.Slot, err error) {
+	counts, err := p.to.closeEmpty(ctx, slots, p.from.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var full []cluster.Slot
 	for i, n := range counts {
 		if n > 0 {
 			full = append(full, slots[i])
+		} else {
+			whole = append(whole, slots[i])
 		}
 	}
-	return full, nil
+	err = errors.Join(
+		p.from.set(ctx, setSlots{slots: whole, state: "STABLE"}),
+		p.to.set(ctx, setSlots{full, "IMPORTING", p.from.ID}))
+	if err != nil {
+		return nil, nil, err
+	}
+	return whole, full, nil
 }
 
-// mark opens slots at both ends, which they may be already.
-func (p *pair) mark(ctx context.Context, slots []cluster.Slot) error {
-	if err := p.to.set(ctx, setSlots{slots, "IMPORTING", p.from.ID}); err != nil {
-		return err
-	}
-	return p.from.set(ctx, setSlots{slots, "MIGRATING", p.to.ID})
-}
-
-// bring carries all keys of the slots.
-func (c *carrier) bring(ctx context.Context, slots []cluster.Slot) error {
-	works := make([]*slotWork, len(slots))
-	for i, slot := range slots {
-		works[i] = &slotWork{slot: slot}
-	}
-	if err := c.list(ctx, c.wires[0], works); err != nil {
-		return err
-	}
-	_, err := c.carry(ctx, works)
-	return err
-}
-
-// drain closes the slots at the target, once it has no key of them, and looks again afterwards.
-func (p *pair) drain(ctx context.Context, back *carrier, slots []cluster.Slot) error {
-	for range mostDrains {
-		late, err := p.withKeys(ctx, slots)
+// take takes back a slot that the target has keys of and has open.
+func (p *pair) take(ctx context.Context, slot cluster.Slot) error {
+	for range mostTakes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c, err := p.copySlot(ctx, slot)
 		if err != nil {
 			return err
 		}
-		if len(late) == 0 {
-			if err = p.to.set(ctx, setSlots{slots: slots, state: "STABLE"}); err != nil {
-				return err
-			}
-			if late, err = p.withKeys(ctx, slots); err != nil || len(late) == 0 {
-				return err
-			}
+		frozen, err := c.freeze(ctx)
+		if err == nil && frozen {
+			err = c.restore(ctx)
 		}
-		if err = p.to.set(ctx, setSlots{late, "IMPORTING", p.from.ID}); err != nil {
+		// Open again, also to delete what is there.
+		err = errors.Join(err, p.to.set(ctx, setSlots{[]cluster.Slot{slot}, "IMPORTING", p.from.ID}))
+		if err == nil && frozen {
+			err = c.unlink(ctx)
+		}
+		c.close()
+		if err != nil {
 			return err
 		}
-		works := make([]*slotWork, len(late))
-		for i, slot := range late {
-			works[i] = &slotWork{slot: slot}
+		if !frozen {
+			continue
 		}
-		if err = back.list(ctx, back.wires[0], works); err != nil {
+		// A client may have come in between, who had been sent there before.
+		if _, full, err := p.freeze(ctx, []cluster.Slot{slot}); err != nil || len(full) == 0 {
 			return err
-		}
-		for _, w := range works {
-			if err = p.umpire.bringBack(ctx, back, w); err != nil {
-				return err
-			}
 		}
 	}
-	return failed("take slots back from", p.to.Endpoint, errorf(ErrKeysLeft, "clients keep writing to it"))
+	return failed("take slots back from", p.to.Endpoint, errorf(ErrKeysLeft, "clients keep writing to slot %d", slot))
+}
+
+// slotCopy is all that the target has of a slot.
+type slotCopy struct {
+	p       *pair
+	slot    cluster.Slot
+	keys    keyList
+	values  []keyCopy
+	bytes   int64
+	torn    bool    // a key went away while it was read
+	watches []*wire // that notice when a key changes
+}
+
+// copySlot reads all that the target has of a slot.
+func (p *pair) copySlot(ctx context.Context, slot cluster.Slot) (*slotCopy, error) {
+	c := &slotCopy{p: p, slot: slot}
+	counts, err := p.to.ctl.countKeys(ctx, []cluster.Slot{slot})
+	if err != nil {
+		return nil, err
+	}
+	list := &packet{}
+	list.add("CLUSTER", "GETKEYSINSLOT", strconv.Itoa(int(slot)), strconv.FormatInt(counts[0]+firstKeys, 10))
+	got, err := p.to.ctl.ask(ctx, "cluster getkeysinslot", list)
+	if err != nil {
+		return nil, err
+	}
+	c.keys = got.list[0].keys
+	for from := 0; from < c.keys.len(); from += watchAtOnce {
+		if err = c.read(ctx, from, min(from+watchAtOnce, c.keys.len())); err != nil {
+			c.close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// read watches some of the keys, and reads them.
+func (c *slotCopy) read(ctx context.Context, from, to int) error {
+	w := c.p.to.c.newWire(c.p.to.Endpoint)
+	c.watches = append(c.watches, w)
+	p := &packet{}
+	for i := from; i < to; i++ {
+		for _, word := range []string{"WATCH", "PEXPIRETIME", "DUMP"} {
+			p.add("ASKING")
+			p.begin(2)
+			p.word(word)
+			p.raw(c.keys.words(i, i+1))
+		}
+	}
+	got, err := w.ask(ctx, "dump", p)
+	if err != nil {
+		return err
+	}
+	const each = 6 // three commands, and ASKING before each
+	for i := range to - from {
+		replies := got.list[i*each : (i+1)*each]
+		c.values = append(c.values, keyCopy{expiry: replies[3].number, dump: replies[5].text})
+		c.bytes += int64(len(replies[5].text))
+		c.torn = c.torn || replies[5].null
+	}
+	return nil
+}
+
+// freeze has the target take no more of the slot, and says whether it still has what was read.
+func (c *slotCopy) freeze(ctx context.Context) (bool, error) {
+	slots := []cluster.Slot{c.slot}
+	counts, err := c.p.to.closeEmpty(ctx, slots, c.p.from.ID)
+	if err != nil || c.torn || counts[0] != int64(c.keys.len()) {
+		return false, err
+	}
+	for _, w := range c.watches {
+		// With nothing in it: a server that is full takes no command into a transaction.
+		p := &packet{}
+		p.add("MULTI")
+		p.add("EXEC")
+		got, err := w.ask(ctx, "exec", p)
+		if err != nil || got.list[1].null {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// restore gives the source what was read, and has it serve the slot alone. Keys that it has are the live ones. When
+// it fails the source goes on sending clients to the target.
+func (c *slotCopy) restore(ctx context.Context) error {
+	if c.p.failedOver {
+		if err := c.p.umpire.judgeOwners(ctx, &c.keys); err != nil {
+			return err
+		}
+	}
+	if c.p.from.isValkey() {
+		return c.restoreInPipeline(ctx)
+	}
+	return c.restoreInScript(ctx)
+}
+
+// restoreScript makes the slot stable, and restores keys where there are none. If that fails it migrates again.
+const restoreScript = `
+redis.call('CLUSTER', 'SETSLOT', ARGV[1], 'STABLE')
+local busy = 0
+for i = 3, #ARGV, 3 do
+  local reply = redis.pcall('RESTORE', ARGV[i], ARGV[i+1], ARGV[i+2], 'ABSTTL')
+  if reply.err and string.find(reply.err, 'BUSYKEY', 1, true) then
+    busy = busy + 1
+  elseif reply.err then
+    redis.call('CLUSTER', 'SETSLOT', ARGV[1], 'MIGRATING', ARGV[2])
+    return reply
+  end
+end
+return busy`
+
+func (c *slotCopy) restoreInScript(ctx context.Context) error {
+	p := &packet{}
+	p.begin(5 + 3*len(c.values))
+	p.word("EVAL")
+	p.word(restoreScript)
+	p.word("0")
+	p.word(strconv.Itoa(int(c.slot)))
+	p.word(string(c.p.to.ID))
+	for i, value := range c.values {
+		c.restoreWords(p, i, value)
+	}
+	got, err := c.p.from.ctl.exchange(ctx, c.within(), p)
+	if err == nil {
+		err = got.firstErr()
+	}
+	if err != nil {
+		return failed("restore", c.p.from.Endpoint, err)
+	}
+	c.count(got.list[0].number)
+	return nil
+}
+
+// within is how long the source may need.
+func (c *slotCopy) within() time.Duration {
+	return c.p.from.c.dialer.CommandTimeout + time.Duration(c.bytes)*perByte
+}
+
+func (c *slotCopy) restoreWords(p *packet, i int, value keyCopy) {
+	p.raw(c.keys.words(i, i+1))
+	p.word(strconv.FormatInt(max(0, value.expiry), 10))
+	p.word(value.dump)
+}
+
+// restoreInPipeline is for Valkey, which may not be given SETSLOT in a script or a transaction. It holds back what
+// follows a SETSLOT until its replicas have it, and then works on all of it in one go.
+func (c *slotCopy) restoreInPipeline(ctx context.Context) error {
+	slots := []cluster.Slot{c.slot}
+	p := &packet{}
+	setSlots{slots: slots, state: "STABLE"}.add(p, c.slot)
+	for i, value := range c.values {
+		p.begin(5)
+		p.word("RESTORE")
+		c.restoreWords(p, i, value)
+		p.word("ABSTTL")
+	}
+	got, err := c.p.from.ctl.exchange(ctx, c.within(), p)
+	if err != nil {
+		return failed("restore", c.p.from.Endpoint, err)
+	}
+	busy := int64(0)
+	for _, a := range got.list {
+		switch {
+		case a.err == nil:
+		case strings.HasPrefix(a.err.Error(), "BUSYKEY"):
+			busy++
+		default:
+			err := failed("restore", c.p.from.Endpoint, a.err)
+			return errors.Join(err, c.p.from.set(ctx, setSlots{slots, "MIGRATING", c.p.to.ID}))
+		}
+	}
+	c.count(busy)
+	return nil
+}
+
+// count notes what has come back, and how much of it was there already.
+func (c *slotCopy) count(busy int64) {
+	c.p.backKeys += int64(len(c.values))
+	c.p.backBytes += c.bytes
+	c.p.moved.Conflicts += busy
+}
+
+// unlink deletes what was read at the target, which is at the source now.
+func (c *slotCopy) unlink(ctx context.Context) error {
+	p := &packet{}
+	for i := range c.keys.len() {
+		p.add("ASKING")
+		p.begin(2)
+		p.word("UNLINK")
+		p.raw(c.keys.words(i, i+1))
+	}
+	if p.count == 0 {
+		return nil
+	}
+	_, err := c.p.to.ctl.ask(ctx, "unlink", p)
+	return err
+}
+
+func (c *slotCopy) close() {
+	for _, w := range c.watches {
+		w.close()
+	}
 }
 
 // ClearSlots takes the marks of open slots away, and has the node know their owner. A node that is not the owner and
@@ -164,61 +347,69 @@ func (c *Clients) ClearSlots(ctx context.Context, ep Endpoint, slots cluster.Slo
 	}
 	self := info.Self()
 	n.ID, n.info, n.Version = self.ID, info, info.Version
-	open := n.open()
-	var marked, mine, all []cluster.Slot
-	for slot := range slots.All() {
-		all = append(all, slot)
-		if _, isOpen := open[slot]; isOpen {
-			marked = append(marked, slot)
-		}
-		if self.Slots.Has(slot) {
-			mine = append(mine, slot)
+	var sent, imported []cluster.Slot // by their marks
+	for slot, mark := range n.open() {
+		switch {
+		case !slots.Has(slot):
+		case mark.Importing:
+			imported = append(imported, slot)
+		default:
+			sent = append(sent, slot)
 		}
 	}
+	slices.Sort(sent)
+	slices.Sort(imported)
 	if self.ID == owner {
-		if len(mine) != len(all) {
-			return failed("clear slots", ep, errorf(ErrNotOwner, "it owns %d of %d", len(mine), len(all)))
+		if missing := slots.Minus(self.Slots); !missing.IsEmpty() {
+			return failed("clear slots", ep, errorf(ErrNotOwner, "%s", missing))
 		}
-		return n.set(ctx, setSlots{slots: marked, state: "STABLE"})
+		return n.set(ctx, setSlots{slots: slices.Concat(sent, imported), state: "STABLE"})
 	}
-	if err = n.keyless(ctx, all); err != nil {
+	if err = n.giveUp(ctx, slots.Intersect(self.Slots), owner); err != nil {
 		return err
 	}
-	if err = n.set(ctx, setSlots{mine, "NODE", owner}, setSlots{slots: marked, state: "STABLE"}); err != nil {
+	if err = n.set(ctx, setSlots{slots: sent, state: "STABLE"}); err != nil || len(imported) == 0 {
 		return err
 	}
-	// A client may have come in between.
-	if late := n.keyless(ctx, all); late != nil {
-		var importing []cluster.Slot
-		for _, slot := range marked {
-			if open[slot].Importing {
-				importing = append(importing, slot)
-			}
-		}
-		if err = n.set(ctx, setSlots{importing, "IMPORTING", owner}); err != nil {
-			return err
-		}
-		return late
-	}
-	return nil
-}
-
-// keyless is ErrKeysLeft when the node has keys in any of the slots.
-func (n *moveNode) keyless(ctx context.Context, slots []cluster.Slot) error {
-	counts, err := n.ctl.countKeys(ctx, slots)
+	counts, err := n.closeEmpty(ctx, imported, owner)
 	if err != nil {
 		return err
 	}
-	var sum int64
-	var first string
+	return n.keep(ctx, imported, counts, owner)
+}
+
+// giveUp has the node know the owner of slots that it believes to be its own. It refuses while it has keys in them.
+func (n *moveNode) giveUp(ctx context.Context, slots cluster.SlotSet, owner cluster.NodeID) error {
+	all := slices.Collect(slots.All())
+	counts, err := n.ctl.countKeys(ctx, all)
+	if err != nil {
+		return err
+	}
 	for i, count := range counts {
-		if count > 0 && sum == 0 {
-			first = strconv.Itoa(int(slots[i]))
+		if count > 0 {
+			return failed("clear slots", n.Endpoint, errorf(ErrKeysLeft, "%d in slot %d", count, all[i]))
 		}
-		sum += count
 	}
-	if sum > 0 {
-		return failed("clear slots", n.Endpoint, errorf(ErrKeysLeft, "%d, the first in slot %s", sum, first))
+	return n.set(ctx, setSlots{all, "NODE", owner})
+}
+
+// keep opens those of the slots again that have keys.
+func (n *moveNode) keep(ctx context.Context, slots []cluster.Slot, counts []int64, owner cluster.NodeID) error {
+	var (
+		full []cluster.Slot
+		keys int64
+	)
+	for i, count := range counts {
+		if count > 0 {
+			full = append(full, slots[i])
+			keys += count
+		}
 	}
-	return nil
+	if len(full) == 0 {
+		return nil
+	}
+	if err := n.set(ctx, setSlots{full, "IMPORTING", owner}); err != nil {
+		return err
+	}
+	return failed("clear slots", n.Endpoint, errorf(ErrKeysLeft, "%d in %d slots, the first is %d", keys, len(full), full[0]))
 }

@@ -44,6 +44,8 @@ type pair struct {
 	open  map[cluster.Slot]bool // a mark stands at one of the ends, or may
 	told  errgroup.Group        // others that are being told
 	moved Moved
+
+	backKeys, backBytes int64 // taken back
 }
 
 // window is slots that are open at the same time.
@@ -66,7 +68,7 @@ func (w *window) slots() []cluster.Slot {
 // prepare makes what a pair needs, once both nodes have been looked at.
 func (p *pair) prepare() {
 	p.carrier = newCarrier(p.from, p.to, p.pace, p.o)
-	p.umpire = newUmpire(p.carrier, p.failedOver)
+	p.umpire = newUmpire(p.carrier)
 	p.carrier.settle = p.umpire.replace
 	if p.failedOver {
 		p.carrier.settle = p.umpire.judge

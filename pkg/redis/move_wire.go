@@ -72,7 +72,8 @@ func (w *wire) exchange(ctx context.Context, within time.Duration, p *packet) (*
 	}
 	// Of its own for every exchange: after an error radix may still be writing into it.
 	got := &answers{want: p.count}
-	stop := context.AfterFunc(ctx, func() { _ = w.conn.raw.Close() })
+	raw := w.conn.raw
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	err := w.conn.radix.EncodeDecode(ctx, p, got)
 	if !stop() && err == nil {
 		err = ctx.Err()

@@ -15,8 +15,6 @@ const (
 	weightsAge = time.Minute
 	// weightsTimeout bounds one measurement. A node that hangs must not keep others from being healed.
 	weightsTimeout = 5 * time.Second
-	// slotWeight is what a slot weighs beside its data, so that empty ones are shared out too.
-	slotWeight = 1
 )
 
 // weigh adds to the view what each slot weighs, where shares are counted in bytes. While slots move they keep the
@@ -47,9 +45,6 @@ func (c *Controller) measure(ctx context.Context, a access, view cluster.View) (
 	defer cancel()
 	var mu sync.Mutex
 	weights := new(cluster.Weights)
-	for slot := range weights {
-		weights[slot] = slotWeight
-	}
 	err := each(ctx, view.Shards(), func(ctx context.Context, s cluster.Shard) error {
 		loads, err := c.Slots.SlotLoads(ctx, endpoint(s.Primary.Pod.IP, a), s.Slots)
 		if err != nil {

@@ -698,7 +698,9 @@ func (f *fixture) condition(namespace, kind string) metav1.Condition {
 
 func (f *fixture) isReady(namespace string) bool {
 	f.t.Helper()
-	return f.condition(namespace, redisv1.ConditionReady).Status == metav1.ConditionTrue &&
+	rc := f.cluster(namespace)
+	return rc.Status.ObservedGeneration == rc.Generation &&
+		f.condition(namespace, redisv1.ConditionReady).Status == metav1.ConditionTrue &&
 		f.condition(namespace, redisv1.ConditionProgressing).Reason == plan.Converged
 }
 

@@ -1,5 +1,10 @@
 package cluster
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Holding is what one shard owns now.
 type Holding struct {
 	Node  NodeID // of the primary
@@ -24,48 +29,92 @@ type SlotTask struct {
 	Slots          SlotSet
 }
 
-// Balance says which slots go where, so that the shards that stay own equal shares and those that leave own none. No
-// other way moves less: a shard gives only what is beyond its share, and where shares differ by one, the larger go to
-// shards that have one already.
+// Balance says which slots go where, so that the shards that stay own equal shares and those that leave own none:
+// one transfer at most between any two, sorted by source and target. The order of the holdings does not matter.
+// Slots that nobody owns are not planned; where nobody stays, nothing is.
 //
-// Whatever part of the transfers is carried out, asking again gives the rest, as long as the holdings keep their order.
-func Balance(holdings []Holding, _ *Weights) []Transfer {
-	shares := sharesOf(holdings)
+// Without weights, shares are counted in slots and differ by one at most. No other way moves less: a shard gives only
+// what is beyond its share, its highest slots, and the larger shares go first to shards that own as much already.
+// Whatever part of the transfers is carried out, asking again gives exactly the rest.
+//
+// With weights, see balanceWeights for what holds.
+func Balance(holdings []Holding, weights *Weights) []Transfer {
+	sorted := byNode(holdings)
+	if weights == nil {
+		return balanceCounts(sorted)
+	}
+	return balanceWeights(sorted, weights)
+}
+
+// Even says that Balance would improve so little that it is not worth to begin: nobody leaves with slots, nobody is
+// without. Once slots are on the move, Balance alone says when it is enough.
+func Even(holdings []Holding, weights *Weights) bool {
+	sorted := byNode(holdings)
+	if weights == nil {
+		return len(balanceCounts(sorted)) == 0
+	}
+	s := newScale(sorted, weights)
+	return s == nil || s.even(max(s.share/startTolerance, s.tolerance))
+}
+
+func byNode(holdings []Holding) []*Holding {
+	sorted := make([]*Holding, len(holdings))
+	for i := range holdings {
+		sorted[i] = &holdings[i]
+	}
+	slices.SortStableFunc(sorted, func(a, b *Holding) int { return cmp.Compare(a.Node, b.Node) })
+	return sorted
+}
+
+// balanceCounts matches what is beyond the shares with what they lack, both in the order of the holdings.
+//
+// Why the rest is the same after a part of it: a source keeps its lowest slots, whichever of the others have gone
+// already; a target lacks as many less as have come. So the surplus slots in a row, cut where one target is full and
+// the next one begins, are cut at the same places. And who has the larger shares does not change, see countShares.
+func balanceCounts(holdings []*Holding) []Transfer {
+	counts := make([]int, len(holdings))
+	for i, h := range holdings {
+		counts[i] = h.Slots.Len()
+	}
+	shares := countShares(holdings, counts)
 	if shares == nil {
 		return nil
 	}
 	var transfers []Transfer
-	to := 0
+	to, room := -1, 0
 	for i, from := range holdings {
-		surplus := lastSlots(from.Slots, from.Slots.Len()-shares[i])
-		for !surplus.IsEmpty() {
-			for holdings[to].Slots.Len() >= shares[to] {
+		extra := counts[i] - shares[i]
+		if extra <= 0 {
+			continue
+		}
+		for surplus := from.Slots.TakeLast(extra); extra > 0; {
+			for room <= 0 {
 				to++
+				room = shares[to] - counts[to]
 			}
-			room := shares[to] - holdings[to].Slots.Len()
-			// What was planned for it before takes up room too.
-			for _, t := range transfers {
-				if t.To == holdings[to].Node {
-					room -= t.Slots.Len()
-				}
+			slots := surplus
+			if room < extra {
+				slots = surplus.Take(room)
+				surplus = surplus.Minus(slots)
 			}
-			if room == 0 {
-				to++
-				continue
+			extra, room = extra-room, room-extra
+			if transfers == nil { // at once: a Transfer is two kilobytes
+				transfers = make([]Transfer, 0, len(holdings))
 			}
-			slots := surplus.Take(room)
-			surplus = surplus.Minus(slots)
 			transfers = append(transfers, Transfer{From: from.Node, To: holdings[to].Node, Slots: slots})
 		}
 	}
 	return transfers
 }
 
-// sharesOf is how many slots each is to own in the end; nil when nobody stays.
-func sharesOf(holdings []Holding) []int {
+// countShares is how many slots each is to own in the end; nil when nobody stays.
+//
+// The larger shares go to the first that own as much, then to the first of the others. The former never fall below
+// it, the latter join them, and nobody else ever owns as much: the shares stay the same while slots move.
+func countShares(holdings []*Holding, counts []int) []int {
 	owned, stay := 0, 0
-	for _, h := range holdings {
-		owned += h.Slots.Len()
+	for i, h := range holdings {
+		owned += counts[i]
 		if !h.Leaves {
 			stay++
 		}
@@ -73,15 +122,15 @@ func sharesOf(holdings []Holding) []int {
 	if stay == 0 {
 		return nil
 	}
-	floor, larger := owned/stay, owned%stay
+	share, larger := owned/stay, owned%stay
 	shares := make([]int, len(holdings))
-	for _, have := range []bool{true, false} {
+	for _, owns := range []bool{true, false} {
 		for i, h := range holdings {
-			if h.Leaves || shares[i] > 0 && shares[i] > floor {
+			if h.Leaves || owns != (counts[i] > share) {
 				continue
 			}
-			shares[i] = floor
-			if larger > 0 && (h.Slots.Len() > floor) == have {
+			shares[i] = share
+			if larger > 0 {
 				shares[i]++
 				larger--
 			}
@@ -89,6 +138,3 @@ func sharesOf(holdings []Holding) []int {
 	}
 	return shares
 }
-
-// lastSlots is the n highest slots.
-func lastSlots(s SlotSet, n int) SlotSet { return s.Minus(s.Take(s.Len() - max(0, n))) }

@@ -6,44 +6,61 @@ import (
 )
 
 // ChooseLeaving chooses n of the shards that are to own nothing in the end, so that the least moves: those that own
-// the least, in slots, or in bytes when the view has weights. Of shards that own as much as each other, those leave
+// the least, in slots, or in weight when the view has weights. Of shards that own as much as each other, those leave
 // without which the rest is placed best: replicas away from their primaries, then primaries spread over zones, then
 // over hosts; then those with the highest ordinals. It is sorted by ID.
 //
-// It chooses the same ones while they drain: what has begun to drain owns less than the others from then on.
+// One slot more or less is as much, as shares differ by one; so is a 64th of a shard's weight. The choice is the same
+// while they drain, and as shards that are to stay get what they give: what has begun to drain owns the least.
 func (v View) ChooseLeaving(n int) []NodeID {
 	shards := v.Shards()
 	n = min(n, len(shards))
 	if n <= 0 {
 		return nil
 	}
-	loads := make([]int64, len(shards))
-	for i := range shards {
-		loads[i] = int64(shards[i].Slots.Len())
-	}
+	loads, same := shardLoads(shards, v.Weights)
 	last := slices.Sorted(slices.Values(loads))[n-1]
 	l := newLeaving(shards)
-	var contested []int
-	for i := range shards {
+	var alike []int
+	for i, load := range loads {
 		switch {
-		case loads[i] < last-1:
+		case load < last-same:
 			l.take(i)
-		case loads[i] <= last+1:
-			contested = append(contested, i)
+		case load <= last+same:
+			alike = append(alike, i)
 		}
 	}
 	for len(l.chosen) < n {
 		best := 0
-		for at := range contested {
-			if l.prefer(contested[at], contested[best]) < 0 {
+		for at := range alike {
+			if l.prefer(alike[at], alike[best]) < 0 {
 				best = at
 			}
 		}
-		l.take(contested[best])
-		contested = slices.Delete(contested, best, best+1)
+		l.take(alike[best])
+		alike = slices.Delete(alike, best, best+1)
 	}
 	slices.Sort(l.chosen)
 	return l.chosen
+}
+
+// shardLoads is what each shard owns, and what difference does not matter.
+func shardLoads(shards []Shard, weights *Weights) (loads []int64, same int64) {
+	loads = make([]int64, len(shards))
+	total := int64(0)
+	for i := range shards {
+		loads[i] = int64(shards[i].Slots.Len())
+		if weights != nil {
+			for slot := range shards[i].Slots.All() {
+				loads[i] += min(max(0, weights[slot]), heaviest)
+			}
+		}
+		total += loads[i]
+	}
+	if weights == nil {
+		return loads, 1
+	}
+	return loads, total / int64(len(shards)) / endTolerance
 }
 
 // leaving knows how many primaries stay where.
@@ -80,8 +97,8 @@ func (l *leaving) take(i int) {
 // prefer is negative when the rest is better without a than without b.
 func (l *leaving) prefer(a, b int) int {
 	one, other := &l.shards[a], &l.shards[b]
-	oneHost, oneZone := one.misplaced()
-	otherHost, otherZone := other.misplaced()
+	oneHost, oneZone := misplaced(one)
+	otherHost, otherZone := misplaced(other)
 	return -cmp.Or(
 		cmp.Compare(oneHost, otherHost),
 		cmp.Compare(oneZone, otherZone),
@@ -93,7 +110,7 @@ func (l *leaving) prefer(a, b int) int {
 }
 
 // misplaced is the number of replicas on their primary's host, and in its zone.
-func (s *Shard) misplaced() (onHost, inZone int) {
+func misplaced(s *Shard) (onHost, inZone int) {
 	for i := range s.Replicas {
 		if together(s.Primary.Pod.Host, s.Replicas[i].Pod.Host) {
 			onHost++

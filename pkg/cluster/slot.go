@@ -179,6 +179,9 @@ func (s SlotSet) Take(n int) SlotSet {
 	return taken
 }
 
+// TakeLast is the n highest slots of the set, or all of them when there are not so many.
+func (s SlotSet) TakeLast(n int) SlotSet { return s.Minus(s.Take(s.Len() - max(0, n))) }
+
 // All goes through the slots, lowest first.
 func (s SlotSet) All() iter.Seq[Slot] {
 	return func(yield func(Slot) bool) {

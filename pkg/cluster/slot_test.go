@@ -32,6 +32,10 @@ func TestSlotSet(t *testing.T) {
 		"taking more than there is gives all":              {a.Take(20000).String(), a.String()},
 		"taking nothing gives nothing":                     {a.Take(0).String(), ""},
 		"taking less than nothing gives nothing":           {a.Take(-3).String(), ""},
+		"taking the last gives the highest slots":          {a.TakeLast(3).String(), "63-64,16383"},
+		"taking more of the last than there is gives all":  {a.TakeLast(20000).String(), a.String()},
+		"taking none of the last gives nothing":            {a.TakeLast(0).String(), ""},
+		"taking less than none of the last gives nothing":  {a.TakeLast(-3).String(), ""},
 		"an added slot is in the set":                      {a.Add(10, 0).String(), "0-10,20,63-64,16383"},
 		"a slot beyond the last is not added":              {a.Add(16384).String(), a.String()},
 		"a removed slot is not in the set":                 {a.Remove(0, 20, 21, 16384).String(), "1-9,63-64,16383"},
@@ -113,6 +117,7 @@ func TestSlotSet_Algebra(t *testing.T) {
 			"take has the asked size":                        a.Take(n).Len() == min(n, a.Len()),
 			"take takes the lowest":                          slices.Equal(slices.Collect(a.Take(n).All()), slots[:min(n, len(slots))]),
 			"what is not taken is left":                      a.Take(n).Union(a.Minus(a.Take(n))) == a,
+			"the lowest and the others, highest":             a.Take(a.Len()-n) == a.Minus(a.TakeLast(n)),
 			"ranges make the set again":                      cluster.NewSlotSet(a.Ranges()...) == a,
 			"all goes upwards":                               slices.IsSorted(slots) && len(slots) == a.Len(),
 		} {

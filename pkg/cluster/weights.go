@@ -1,0 +1,358 @@
+package cluster
+
+import (
+	"cmp"
+	"slices"
+)
+
+// How near to its share a shard has to be, in fractions of the share.
+const (
+	startTolerance = 10 // nothing begins for less than a tenth
+	endTolerance   = 64 // what has begun ends within a 64th
+)
+
+const (
+	// heaviest is what a slot weighs at most, so that sums of all of them fit.
+	heaviest = 1 << 47
+	// ownWeight is the fraction of the mean weight that each slot has for itself, so that empty ones are spread, too.
+	ownWeight = 16
+)
+
+// balanceWeights evens out the weights of the shards that stay, up to a tolerance: a 64th of a share, or as much as
+// the slots are heavy that the shares are made of. Shards that are even neither give nor receive unless others need
+// it, and then no more than brings those near enough. Ranges are kept together as far as that can be.
+//
+// As long as the weights stay the same, and whatever part of the transfers is carried out before it is asked again:
+//
+//   - It ends. Slots only go from shards that leave or are above their share to shards that are below.
+//   - No slot moves twice. Who receives is filled to its share, or a tolerated bit above; who stays and is not more
+//     than that above gives only to those who are far below, and then nobody is filled to more than near its share.
+//   - Who stays gives no more than what it has beyond its share, and one slot.
+//
+// A slot that is heavier than a share moves only from a shard that leaves. The share of the others is then what is
+// left for each of them.
+func balanceWeights(holdings []*Holding, weights *Weights) []Transfer {
+	s := newScale(holdings, weights)
+	if s == nil || s.even(s.tolerance) {
+		return nil
+	}
+	s.level()
+	fill := s.filling()
+	for _, p := range s.pans {
+		if p.Leaves {
+			s.give(p, fill)
+			s.give(p, s.settle)
+		}
+	}
+	for _, p := range s.stay {
+		if p.gives {
+			s.give(p, fill)
+			s.give(p, s.settle)
+		}
+	}
+	return s.transfers()
+}
+
+// scale knows what everybody weighs, and what has been planned.
+type scale struct {
+	weights [SlotCount]int64
+	total   int64
+	pans    []*pan // all shards
+	stay    []*pan
+	least   *pan            // see lightest; nil: look
+	goal    [SlotCount]*pan // where a slot is to go; nil: nowhere
+	light   int64           // slots up to this weight are what shares are made of
+	share   int64
+	near    int64 // how far from its share a shard may be left
+	// tolerance is how far from its share a shard may be found: a bit more, because slots are only whole.
+	tolerance  int64
+	keep, want int64 // givers keep so much, receivers want so much
+}
+
+// pan is one shard on the scale.
+type pan struct {
+	*Holding
+	slots []Slot
+	load  int64 // of what it will own, as far as that is planned
+	fixed int64 // the part of its load that it cannot give
+	gives bool  // although it stays: it has more than it is to keep, and receives nothing
+	// slack is added to what it is to keep or wants, another part of a slot for each, so that not all of them round in
+	// the same direction.
+	slack int64
+}
+
+// newScale is nil when there is nobody to own anything, or nothing to own.
+func newScale(holdings []*Holding, weights *Weights) *scale {
+	s := &scale{}
+	owned := 0
+	for _, h := range holdings {
+		p := &pan{Holding: h, slots: slices.Collect(h.Slots.All())}
+		s.pans = append(s.pans, p)
+		owned += len(p.slots)
+		if !h.Leaves {
+			s.stay = append(s.stay, p)
+		}
+	}
+	if owned == 0 || len(s.stay) == 0 {
+		return nil
+	}
+	mean, coarsest := s.weigh(weights)
+	n := int64(len(s.stay))
+	s.light = min(max(4*mean, coarsest), s.total/(4*n))
+	s.placeHeavy()
+	s.findShare()
+	s.light = min(s.light, s.share/4)
+	s.near = max(s.share/endTolerance, s.light)
+	s.tolerance = s.near + s.light
+	for i, p := range s.stay {
+		p.slack = min(max(mean, coarsest), s.light) * int64(2*i+1) / (2 * n)
+	}
+	return s
+}
+
+// weigh gives every slot that is owned its weight. It returns the mean weight, and that of the heaviest slots that
+// lighter ones do not suffice to even out. Slots that are heavier than a share count for neither.
+func (s *scale) weigh(weights *Weights) (mean, coarsest int64) {
+	var sorted []int64
+	spread := int64(0)
+	for _, p := range s.pans {
+		for _, slot := range p.slots {
+			w := min(max(0, weights[slot]), heaviest)
+			s.weights[slot] = w
+			sorted = append(sorted, w)
+			spread += w
+		}
+	}
+	slices.Sort(sorted)
+	shards := len(s.stay)
+	for last := len(sorted) - 1; last >= 0 && shards > 1 && sorted[last] > spread/int64(shards); last-- {
+		spread -= sorted[last]
+		sorted = sorted[:last]
+		shards--
+	}
+	mean = spread / int64(max(1, len(sorted)))
+	own := 1 + mean/ownWeight
+	lighter := int64(0)
+	for i, w := range sorted {
+		w += own
+		if lighter/int64(min(shards, len(sorted)-i)) < 2*w {
+			coarsest = w
+		}
+		lighter += w
+	}
+	for _, p := range s.pans {
+		for _, slot := range p.slots {
+			s.weights[slot] += own
+			p.load += s.weights[slot]
+		}
+		s.total += p.load
+	}
+	return mean + own, coarsest
+}
+
+// placeHeavy finds places for what has to go and is too heavy to be one of many, the heaviest first: nothing else is
+// planned for a shard that this fills.
+func (s *scale) placeHeavy() {
+	type load struct {
+		from *pan
+		slot Slot
+	}
+	var heavy []load
+	for _, p := range s.pans {
+		for _, slot := range p.slots {
+			if p.Leaves && s.weights[slot] > s.light {
+				heavy = append(heavy, load{p, slot})
+			}
+		}
+	}
+	slices.SortFunc(heavy, func(a, b load) int {
+		return cmp.Or(-cmp.Compare(s.weights[a.slot], s.weights[b.slot]), cmp.Compare(a.slot, b.slot))
+	})
+	for _, h := range heavy {
+		to := s.lightest()
+		s.move(h.slot, h.from, to)
+		to.fixed += s.weights[h.slot]
+	}
+}
+
+// findShare finds what everybody has when all that can move is spread evenly: more only where a single slot is more.
+func (s *scale) findShare() {
+	s.share = s.total / int64(len(s.stay))
+	for above := int64(heaviest) * 2; ; {
+		for _, p := range s.stay {
+			for _, slot := range p.slots {
+				if w := s.weights[slot]; w > s.share && w <= above {
+					p.fixed += w
+				}
+			}
+		}
+		above = s.share
+		s.share = highest(0, s.share, func(level int64) bool {
+			sum := int64(0)
+			for _, p := range s.stay {
+				sum += max(p.fixed, level)
+			}
+			return sum <= s.total
+		})
+		if s.share == above {
+			return
+		}
+	}
+}
+
+// even says that nobody leaves with slots or stays without, and nobody is further from its share than that.
+func (s *scale) even(tolerance int64) bool {
+	return !slices.ContainsFunc(s.pans, func(p *pan) bool {
+		if p.Leaves {
+			return len(p.slots) > 0
+		}
+		return len(p.slots) == 0 || p.load < s.share-tolerance || p.load > max(p.fixed, s.share+tolerance)
+	})
+}
+
+// level finds how much givers keep and receivers want, so that the least moves and both are the same amount. What
+// has to go fills those that have the least. When it is not enough to bring all of them near their share, those that
+// have the most give more.
+func (s *scale) level() {
+	low, high := s.share-s.near, s.share+s.near
+	offer, demand := s.offer(high), s.demand(low)
+	if offer >= demand {
+		s.keep = high
+		s.want = highest(low, s.share, func(level int64) bool { return s.demand(level) <= offer })
+	} else {
+		s.keep = highest(s.share, high, func(level int64) bool { return s.offer(level) >= demand })
+		s.want = low
+	}
+	for _, p := range s.stay {
+		p.gives = p.load > s.keep
+	}
+	s.least = nil
+}
+
+// offer is what there is to be given when everybody keeps so much.
+func (s *scale) offer(keep int64) int64 {
+	sum := int64(0)
+	for _, p := range s.pans {
+		if p.Leaves {
+			sum += p.load
+		} else {
+			sum += max(0, p.load-max(p.fixed, keep))
+		}
+	}
+	return sum
+}
+
+// demand is what is lacking when everybody wants so much.
+func (s *scale) demand(want int64) int64 {
+	sum := int64(0)
+	for _, p := range s.stay {
+		sum += max(0, want-p.load)
+	}
+	return sum
+}
+
+// filling gives to one after the other what it wants.
+func (s *scale) filling() func(from *pan, w int64) *pan {
+	var receivers []*pan
+	for _, p := range s.stay {
+		if p.load < s.want {
+			receivers = append(receivers, p)
+		}
+	}
+	return func(_ *pan, w int64) *pan {
+		for ; len(receivers) > 0; receivers = receivers[1:] {
+			to := receivers[0]
+			if to.load+w <= s.want+to.slack {
+				return to
+			}
+			if w > s.light { // it has room for others
+				return nil
+			}
+		}
+		return nil
+	}
+}
+
+// settle finds a place for what did not fit: it has to be found only for what leaves.
+func (s *scale) settle(from *pan, w int64) *pan {
+	to := s.lightest()
+	full := s.share
+	if w <= s.light {
+		full += s.light
+	}
+	if from.Leaves || to.load+w <= min(full, from.load-w) {
+		return to
+	}
+	return nil
+}
+
+// give offers the highest slots of a shard: all that it has, or all that it is not to keep.
+func (s *scale) give(p *pan, place func(from *pan, w int64) *pan) {
+	for _, slot := range slices.Backward(p.slots) {
+		w := s.weights[slot]
+		if p.gives && p.load <= s.keep+p.slack {
+			return
+		}
+		if s.goal[slot] != nil || p.gives && (w > s.share || p.load-w < s.share-s.light) {
+			continue
+		}
+		if to := place(p, w); to != nil {
+			s.move(slot, p, to)
+		}
+	}
+}
+
+// lightest is the one that has the least of those that stay and do not give. There is one: not all are above the share.
+func (s *scale) lightest() *pan {
+	if s.least == nil {
+		for _, p := range s.stay {
+			if !p.gives && (s.least == nil || p.load < s.least.load) {
+				s.least = p
+			}
+		}
+	}
+	return s.least
+}
+
+func (s *scale) move(slot Slot, from, to *pan) {
+	s.goal[slot] = to
+	from.load -= s.weights[slot]
+	to.load += s.weights[slot]
+	s.least = nil
+}
+
+func (s *scale) transfers() []Transfer {
+	var transfers []Transfer
+	for _, from := range s.pans {
+		var targets []*pan
+		for _, slot := range from.slots {
+			if to := s.goal[slot]; to != nil && !slices.Contains(targets, to) {
+				targets = append(targets, to)
+			}
+		}
+		slices.SortFunc(targets, func(a, b *pan) int { return cmp.Compare(a.Node, b.Node) })
+		for _, to := range targets {
+			t := Transfer{From: from.Node, To: to.Node}
+			for _, slot := range from.slots {
+				if s.goal[slot] == to {
+					t.Slots.words[slot/wordBits] |= 1 << (slot % wordBits)
+				}
+			}
+			transfers = append(transfers, t)
+		}
+	}
+	return transfers
+}
+
+// highest is the highest number from low to high for which it holds: for low it does, and up to some number.
+func highest(low, high int64, holds func(int64) bool) int64 {
+	for low < high {
+		middle := high - (high-low)/2
+		if holds(middle) {
+			low = middle
+		} else {
+			high = middle - 1
+		}
+	}
+	return low
+}

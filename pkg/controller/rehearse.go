@@ -28,12 +28,16 @@ func rehearsed(rc *redisv1.RedisCluster) bool {
 
 // rehearse is what would be done.
 func rehearse(rc *redisv1.RedisCluster, view cluster.View) *redisv1.PlanStatus {
-	o := plan.Outline(wanted(rc), view)
+	return planStatus(rc, plan.Outline(wanted(rc), view), speedOf(rc, view))
+}
+
+// planStatus is an outline as the status has it.
+func planStatus(rc *redisv1.RedisCluster, o plan.Outlined, speed plan.Speed) *redisv1.PlanStatus {
 	s := &redisv1.PlanStatus{
 		Slots:            count(o.Slots),
 		Keys:             o.Keys,
 		Bytes:            o.Bytes,
-		EstimatedSeconds: int64(o.Duration(speedOf(rc, view)).Seconds()),
+		EstimatedSeconds: int64(o.Duration(speed).Seconds()),
 		Refused:          trim(o.Refused),
 	}
 	for _, ordinal := range o.PodsCreated {

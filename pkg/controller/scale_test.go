@@ -5,11 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/clustertest"
+	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
 // paced is a world in which a move takes several steps.
@@ -171,5 +173,79 @@ func TestScale_OperatorKilledAgainAndAgain(t *testing.T) {
 		if lived := f.lives - lives; lived < 15 {
 			t.Errorf("%s: the operator lived only %d times", f.what, lived)
 		}
+	}
+}
+
+// What a scale-in leaves of volumes goes where volumes go with their cluster, and stays where they stay: there it holds
+// up nobody who scales out again.
+func TestScaleIn_Claims(t *testing.T) {
+	t.Parallel()
+	for retention, left := range map[redisv1.Retention]int{redisv1.RetentionDelete: 6, redisv1.RetentionRetain: 8} {
+		t.Run(string(retention), func(t *testing.T) {
+			t.Parallel()
+			f := newCluster(t, paced(7), masters(4), persistent,
+				func(rc *redisv1.RedisCluster) { rc.Spec.Storage.Retention = retention })
+			f.change(masters(3))
+			f.scaled(3)
+			claims := all[*corev1.PersistentVolumeClaim](f.api)
+			if len(claims) != left {
+				t.Errorf("%d volume claims are left, want %d", len(claims), left)
+			}
+			for _, m := range f.places[0].world.View().Members {
+				mustFind[*corev1.PersistentVolumeClaim](t, f.api, "shop", "data-"+m.Pod.Name)
+			}
+			if got := told(f.story.take(), redisv1.EventClaimDeleted); len(got) != 8-left {
+				t.Errorf("told %q", got)
+			}
+		})
+	}
+}
+
+// A claim without a pod is only dropped where everything is there that is wanted.
+func TestDropSurplusClaims(t *testing.T) {
+	t.Parallel()
+	f := newCluster(t, paced(7), persistent,
+		func(rc *redisv1.RedisCluster) { rc.Spec.Storage.Retention = redisv1.RetentionDelete })
+	rc := f.cluster("shop")
+	redisv1.SetDefaults(rc)
+	foreign := objects.NewClaim(rc, 9)
+	foreign.Labels[redisv1.LabelClusterUID] = "somebody"
+	foreign.OwnerReferences = nil
+	add(f.api, foreign)
+	view := f.places[0].world.View()
+	view.Volumes = []int{0, 1, 2, 3, 4, 5, 9}
+	f.caches.fill(f.api)
+	for what, v := range map[string]cluster.View{
+		"of somebody else":  view,
+		"a pod is not seen": {Members: view.Members[1:], Volumes: view.Volumes},
+	} {
+		if err := f.c.dropSurplusClaims(t.Context(), rc, v); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if n := len(all[*corev1.PersistentVolumeClaim](f.api)); n != 7 {
+			t.Errorf("%s: %d claims are left", what, n)
+		}
+	}
+}
+
+// Wishes that change under way: the new number is reached from where things stand.
+func TestScale_ChangedUnderWay(t *testing.T) {
+	t.Parallel()
+	for _, way := range [][]int{{3, 5, 3}, {3, 4, 6}, {5, 3, 5}, {5, 3, 4}} {
+		t.Run(fmt.Sprint(way), func(t *testing.T) {
+			t.Parallel()
+			f := newCluster(t, paced(7), masters(way[0]))
+			f.what = fmt.Sprint(way)
+			f.change(masters(way[1]))
+			f.until("half of it has moved", func() bool {
+				m := f.migration()
+				return m != nil && m.SlotsMoved > m.SlotsLeft
+			})
+			f.change(masters(way[2]))
+			f.converge("shop")
+			f.whole(2 * way[2])
+			f.intact()
+			f.settled("shop")
+		})
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/redisoperator/redis-operator/pkg/agent"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/clustertest"
@@ -90,6 +92,13 @@ func (n *redisNodes) moveOne(
 	moved.Keys = 2 * int64(moved.Slots.Len())
 	moved.Bytes = clustertest.KeyBytes * moved.Keys
 	return moved, err
+}
+
+// dropSecrets takes all Secrets of shop/demo away.
+func dropSecrets(f *fixture) {
+	for _, s := range all[*corev1.Secret](f.api) {
+		drop[*corev1.Secret](f.api, s.Namespace, s.Name)
+	}
 }
 
 func slotsOf(w *clustertest.World, id cluster.NodeID) cluster.SlotSet {

@@ -188,6 +188,7 @@ func (b *bout) turn(t *testing.T, m mover, r run) {
 func (b *bout) leg(t *testing.T, m mover, r run, client *probe) {
 	t.Helper()
 	a := b.arena
+	a.await(t, 7-r.masters)
 	before, err := a.observe(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -76,6 +76,8 @@ type carrier struct {
 	meanBytes float64 // of a key
 	// drop says that keys are deleted where they are.
 	drop bool
+	// screen settles keys that are at both ends before they are sent; nil where nothing has to be known of them.
+	screen func(context.Context, []*slotWork) (int64, error)
 	// settle brings keys that are at both ends to the target alone, or lets them be sent with REPLACE.
 	settle func(context.Context, *slotWork) error
 
@@ -189,6 +191,9 @@ func (c *carrier) tooBig(works []*slotWork) (rest []*slotWork, blocked []Blocked
 func (c *carrier) carry(ctx context.Context, works []*slotWork) (blocked []Blocked, err error) {
 	left := works
 	for fruitless := 0; ; {
+		if err = c.screenAll(ctx, left); err != nil {
+			return blocked, err
+		}
 		if err = c.sendAll(ctx, left); err != nil {
 			return blocked, err
 		}
@@ -246,6 +251,17 @@ func (c *carrier) unfinished(ctx context.Context, works []*slotWork) ([]*slotWor
 		}
 	}
 	return left, nil
+}
+
+func (c *carrier) screenAll(ctx context.Context, works []*slotWork) error {
+	if c.screen == nil {
+		return nil
+	}
+	settled, err := c.screen(ctx, works)
+	c.mu.Lock()
+	c.conflicts += settled
+	c.mu.Unlock()
+	return err
 }
 
 func (c *carrier) settleAll(ctx context.Context, works []*slotWork) error {

@@ -33,17 +33,57 @@ func (u *umpire) close() {
 // replace lets the keys be sent over the guest's copies.
 func (*umpire) replace(context.Context, *slotWork) error { return nil }
 
-// judge settles every key that is known of the slot: afterwards it is at the guest alone.
+// screen settles the keys that are at both ends, before any is sent: to send a key is to use it, and then nobody can
+// tell when it was used before.
+func (u *umpire) screen(ctx context.Context, works []*slotWork) (int64, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var settled int64
+	for _, w := range works {
+		for from := 0; from < w.keys.len(); from += sizesAtOnce {
+			both, err := u.atBoth(ctx, w, from, min(from+sizesAtOnce, w.keys.len()))
+			if err != nil {
+				return settled, err
+			}
+			for _, i := range both {
+				if err = u.settle(ctx, w.keys.words(i, i+1)); err != nil {
+					return settled, err
+				}
+				settled++
+			}
+		}
+	}
+	return settled, nil
+}
+
+// atBoth are those of some keys of the owner that the guest has, too.
+func (u *umpire) atBoth(ctx context.Context, w *slotWork, from, to int) ([]int, error) {
+	p := &packet{}
+	for i := from; i < to; i++ {
+		p.add("ASKING")
+		p.begin(2)
+		p.word("EXISTS")
+		p.raw(w.keys.words(i, i+1))
+	}
+	got, err := u.guest.ask(ctx, "exists", p)
+	if err != nil {
+		return nil, err
+	}
+	var both []int
+	for i := from; i < to; i++ {
+		if got.list[2*(i-from)+1].number > 0 {
+			both = append(both, i)
+		}
+	}
+	return both, nil
+}
+
+// judge settles every key that is known of the slot.
 func (u *umpire) judge(ctx context.Context, w *slotWork) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for i := range w.keys.len() {
-		key := w.keys.words(i, i+1)
-		newer, err := u.guestIsNewer(ctx, key)
-		if err == nil && !newer {
-			err = u.send(ctx, key)
-		}
-		if err != nil {
+		if err := u.settle(ctx, w.keys.words(i, i+1)); err != nil {
 			return err
 		}
 	}
@@ -51,29 +91,37 @@ func (u *umpire) judge(ctx context.Context, w *slotWork) error {
 	return nil
 }
 
-// judgeOwners deletes the owner's copies of keys of which the guest's count.
-func (u *umpire) judgeOwners(ctx context.Context, keys *keyList) error {
+// settle has a key at the guest alone.
+func (u *umpire) settle(ctx context.Context, key []byte) error {
+	mine, err := u.copyOf(ctx, u.owner, key, "WATCH")
+	if err != nil {
+		return err
+	}
+	other, err := u.copyOf(ctx, u.guest, key, "ASKING")
+	if err != nil {
+		return err
+	}
+	if other.newerThan(mine) {
+		return u.giveUp(ctx, key)
+	}
+	return u.send(ctx, key)
+}
+
+// yield deletes the owner's copies of keys of which the guest's count.
+func (u *umpire) yield(ctx context.Context, keys *keyList, guests []keyCopy) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for i := range keys.len() {
-		if _, err := u.guestIsNewer(ctx, keys.words(i, i+1)); err != nil {
+	for i, other := range guests {
+		key := keys.words(i, i+1)
+		mine, err := u.copyOf(ctx, u.owner, key, "WATCH")
+		if err == nil && other.newerThan(mine) {
+			err = u.giveUp(ctx, key)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// guestIsNewer says whether the guest's copy counts, and deletes the owner's then.
-func (u *umpire) guestIsNewer(ctx context.Context, key []byte) (bool, error) {
-	mine, err := u.copyOf(ctx, u.owner, key, "WATCH")
-	if err != nil {
-		return false, err
-	}
-	other, err := u.copyOf(ctx, u.guest, key, "ASKING")
-	if err != nil || !other.newerThan(mine) {
-		return false, err
-	}
-	return true, u.giveUp(ctx, key)
 }
 
 // send gives the guest the owner's copy.

@@ -172,24 +172,38 @@ func (c *slotCopy) read(ctx context.Context, from, to int) error {
 	w := c.p.to.c.newWire(c.p.to.Endpoint)
 	c.watches = append(c.watches, w)
 	p := &packet{}
+	// The idle time comes before anything that uses the key.
+	questions := [][]string{{"WATCH"}, {"OBJECT", "IDLETIME"}, {"PEXPIRETIME"}, {"DUMP"}}
 	for i := from; i < to; i++ {
-		for _, word := range []string{"WATCH", "PEXPIRETIME", "DUMP"} {
+		for _, words := range questions {
 			p.add("ASKING")
-			p.begin(2)
-			p.word(word)
+			p.begin(len(words) + 1)
+			for _, word := range words {
+				p.word(word)
+			}
 			p.raw(c.keys.words(i, i+1))
 		}
 	}
-	got, err := w.ask(ctx, "dump", p)
+	got, err := w.exchange(ctx, w.c.dialer.CommandTimeout, p)
 	if err != nil {
-		return err
+		return failed("dump", w.ep, err)
 	}
-	const each = 6 // three commands, and ASKING before each
+	each := 2 * len(questions)
 	for i := range to - from {
 		replies := got.list[i*each : (i+1)*each]
-		c.values = append(c.values, keyCopy{expiry: replies[3].number, dump: replies[5].text})
-		c.bytes += int64(len(replies[5].text))
-		c.torn = c.torn || replies[5].null
+		watched, idle, expiry, dump := replies[1], replies[3], replies[5], replies[7]
+		for _, reply := range []answer{watched, expiry, dump} {
+			if reply.err != nil {
+				return failed("dump", w.ep, reply.err)
+			}
+		}
+		value := keyCopy{expiry: expiry.number, dump: dump.text, idle: idle.number}
+		if idle.err != nil { // it does not keep that
+			value.idle = -1
+		}
+		c.values = append(c.values, value)
+		c.bytes += int64(len(dump.text))
+		c.torn = c.torn || dump.null
 	}
 	return nil
 }
@@ -218,7 +232,7 @@ func (c *slotCopy) freeze(ctx context.Context) (bool, error) {
 // it fails the source goes on sending clients to the target.
 func (c *slotCopy) restore(ctx context.Context) error {
 	if c.p.failedOver {
-		if err := c.p.umpire.judgeOwners(ctx, &c.keys); err != nil {
+		if err := c.p.umpire.yield(ctx, &c.keys, c.values); err != nil {
 			return err
 		}
 	}

@@ -71,7 +71,7 @@ func (p *pair) prepare() {
 	p.umpire = newUmpire(p.carrier)
 	p.carrier.settle = p.umpire.replace
 	if p.failedOver {
-		p.carrier.settle = p.umpire.judge
+		p.carrier.screen, p.carrier.settle = p.umpire.screen, p.umpire.judge
 	}
 	p.copies = []*copies{p.to.newCopies(), p.from.newCopies()}
 	if !p.to.isValkey() {

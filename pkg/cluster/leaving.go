@@ -10,114 +10,119 @@ import (
 // without which the rest is placed best: replicas away from their primaries, then primaries spread over zones, then
 // over hosts; then those with the highest ordinals. It is sorted by ID.
 //
-// One slot more or less is as much, as shares differ by one; so is a 64th of a shard's weight. The choice is the same
-// while they drain, and as shards that are to stay get what they give: what has begun to drain owns the least.
+// What is owned is counted in units of sixteen slots, or a 1024th of the weight. The choice is the same while slots
+// move from those that leave to those that stay: the ones come to own less units, the others more.
 func (v View) ChooseLeaving(n int) []NodeID {
 	shards := v.Shards()
 	n = min(n, len(shards))
 	if n <= 0 {
 		return nil
 	}
-	loads, same := shardLoads(shards, v.Weights)
-	last := slices.Sorted(slices.Values(loads))[n-1]
-	l := newLeaving(shards)
-	var alike []int
-	for i, load := range loads {
+	units := ownedUnits(shards, v.Weights)
+	most := slices.Sorted(slices.Values(units))[n-1]
+	var chosen []NodeID
+	var alike []leaver
+	for i, l := range newLeavers(shards) {
 		switch {
-		case load < last-same:
-			l.take(i)
-		case load <= last+same:
-			alike = append(alike, i)
+		case units[i] < most:
+			chosen = append(chosen, l.leave())
+		case units[i] == most:
+			alike = append(alike, l)
 		}
 	}
-	for len(l.chosen) < n {
-		best := 0
-		for at := range alike {
-			if l.prefer(alike[at], alike[best]) < 0 {
-				best = at
+	slices.SortFunc(alike, func(a, b leaver) int {
+		return -cmp.Or(byOrdinal(a.shard.Primary, b.shard.Primary), cmp.Compare(a.shard.ID, b.shard.ID))
+	})
+	for len(chosen) < n {
+		worst := 0
+		for i := range alike {
+			if alike[i].worse(&alike[worst]) {
+				worst = i
 			}
 		}
-		l.take(alike[best])
-		alike = slices.Delete(alike, best, best+1)
+		chosen = append(chosen, alike[worst].leave())
+		alike = slices.Delete(alike, worst, worst+1)
 	}
-	slices.Sort(l.chosen)
-	return l.chosen
+	slices.Sort(chosen)
+	return chosen
 }
 
-// shardLoads is what each shard owns, and what difference does not matter.
-func shardLoads(shards []Shard, weights *Weights) (loads []int64, same int64) {
-	loads = make([]int64, len(shards))
+// ownedUnits is how much each shard owns. A unit is the same however much has moved. Where units are cut does not part
+// shares that differ by one slot, whatever the number of shards is up to fifty-one.
+func ownedUnits(shards []Shard, weights *Weights) []int64 {
+	units := make([]int64, len(shards))
 	total := int64(0)
 	for i := range shards {
-		loads[i] = int64(shards[i].Slots.Len())
+		units[i] = int64(shards[i].Slots.Len())
 		if weights != nil {
 			for slot := range shards[i].Slots.All() {
-				loads[i] += min(max(0, weights[slot]), heaviest)
+				units[i] += min(max(0, weights[slot]), heaviest)
 			}
 		}
-		total += loads[i]
+		total += units[i]
 	}
-	if weights == nil {
-		return loads, 1
+	unit := max(1, total/1024)
+	for i := range units {
+		units[i] = (units[i] + unit/4) / unit
 	}
-	return loads, total / int64(len(shards)) / endTolerance
+	return units
 }
 
-// leaving knows how many primaries stay where.
+// leaver is a shard that may leave, and what its place is like.
 //
-// Taking one at a time the one without which the rest is best placed is exact, as it is in chooser.
-type leaving struct {
-	shards       []Shard
-	hosts, zones map[string]int
-	chosen       []NodeID
+// Taking one at a time the one whose place is worst is exact, as it is in chooser.
+type leaver struct {
+	shard          *Shard
+	onHost, inZone int  // replicas beside their primary
+	host, zone     *int // how many primaries there are
 }
 
-func newLeaving(shards []Shard) *leaving {
-	l := &leaving{shards: shards, hosts: map[string]int{}, zones: map[string]int{}}
+func newLeavers(shards []Shard) []leaver {
+	hosts, zones := map[string]*int{}, map[string]*int{}
+	leavers := make([]leaver, len(shards))
 	for i := range shards {
 		pod := &shards[i].Primary.Pod
-		l.hosts[pod.Host]++
-		l.zones[pod.Zone]++
-	}
-	l.hosts[""], l.zones[""] = 0, 0 // nobody is crowded at a place that is not known
-	return l
-}
-
-func (l *leaving) take(i int) {
-	s := &l.shards[i]
-	l.chosen = append(l.chosen, s.ID)
-	if at := s.Primary.Pod.Host; at != "" {
-		l.hosts[at]--
-	}
-	if at := s.Primary.Pod.Zone; at != "" {
-		l.zones[at]--
-	}
-}
-
-// prefer is negative when the rest is better without a than without b.
-func (l *leaving) prefer(a, b int) int {
-	one, other := &l.shards[a], &l.shards[b]
-	oneHost, oneZone := misplaced(one)
-	otherHost, otherZone := misplaced(other)
-	return -cmp.Or(
-		cmp.Compare(oneHost, otherHost),
-		cmp.Compare(oneZone, otherZone),
-		cmp.Compare(l.zones[one.Primary.Pod.Zone], l.zones[other.Primary.Pod.Zone]),
-		cmp.Compare(l.hosts[one.Primary.Pod.Host], l.hosts[other.Primary.Pod.Host]),
-		byOrdinal(one.Primary, other.Primary),
-		cmp.Compare(one.ID, other.ID),
-	)
-}
-
-// misplaced is the number of replicas on their primary's host, and in its zone.
-func misplaced(s *Shard) (onHost, inZone int) {
-	for i := range s.Replicas {
-		if together(s.Primary.Pod.Host, s.Replicas[i].Pod.Host) {
-			onHost++
+		l := leaver{shard: &shards[i], host: settle(hosts, pod.Host), zone: settle(zones, pod.Zone)}
+		for _, r := range shards[i].Replicas {
+			if together(pod.Host, r.Pod.Host) {
+				l.onHost++
+			}
+			if together(pod.Zone, r.Pod.Zone) {
+				l.inZone++
+			}
 		}
-		if together(s.Primary.Pod.Zone, s.Replicas[i].Pod.Zone) {
-			inZone++
-		}
+		leavers[i] = l
 	}
-	return onHost, inZone
+	return leavers
+}
+
+// settle counts one more at a place. Nobody is crowded at a place that is not known.
+func settle(places map[string]*int, name string) *int {
+	at := places[name]
+	if at == nil || name == "" {
+		at = new(int)
+		places[name] = at
+	}
+	*at++
+	return at
+}
+
+func (l *leaver) leave() NodeID {
+	*l.host--
+	*l.zone--
+	return l.shard.ID
+}
+
+// worse says that its place is worse than that of the other.
+func (l *leaver) worse(other *leaver) bool {
+	switch {
+	case l.onHost != other.onHost:
+		return l.onHost > other.onHost
+	case l.inZone != other.inZone:
+		return l.inZone > other.inZone
+	case *l.zone != *other.zone:
+		return *l.zone > *other.zone
+	default:
+		return *l.host > *other.host
+	}
 }

@@ -203,7 +203,7 @@ func TestBalance_WeightsMoveTheLeast(t *testing.T) {
 		for _, tr := range transfers {
 			bytes += load(tr.Slots, counted)
 		}
-		if least := leastWeight(holdings, counted, near); bytes > least+int64(len(holdings))*slot {
+		if least := leastWeight(holdings, counted, near); bytes > least+int64(len(holdings))*2*slot {
 			t.Fatalf("%d move, %d shards need %d, a slot has %d", bytes, len(holdings), least, slot/2)
 		}
 		end := after(holdings, transfers)

@@ -89,11 +89,18 @@ e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName 
 	  go test -tags e2e ./test/e2e -count=1 -timeout 40m -v $(E2E)
 
 .PHONY: bench
-bench: helm ## Measures in a lab of one node; writes test/bench/RESULTS.md
+bench: bench-slots bench-creation ## Measures; writes test/bench/RESULTS.md
+
+.PHONY: bench-slots
+bench-slots: engines ## Moving slots beside redis-cli, on loopback (BENCH=-run=TestMigration/classic for a part)
+	@$(WITH_REDIS) go test -tags bench ./test/bench -count=1 -timeout 90m -v $(or $(BENCH),-run=TestMigration)
+
+.PHONY: bench-creation
+bench-creation: helm ## From helm install to Ready, in a lab of one node
 	@$(LAB) down
 	@NODES=1 $(MAKE) lab-up lab-images
 	@eval "$$($(LAB) env)" && export PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
-	  go test -tags bench ./test/bench -count=1 -timeout 40m -v
+	  go test -tags bench ./test/bench -count=1 -timeout 40m -v -run=TestCreation
 
 .PHONY: helm
 helm:

@@ -13,8 +13,9 @@ const countsAtOnce = 1024
 
 // slotCounts is how many keys slots have, and what the node says of itself.
 type slotCounts struct {
-	keys   map[cluster.Slot]int64
-	server info // of server, memory and keyspace
+	keys        map[cluster.Slot]int64
+	server      info    // of server, memory and keyspace
+	bytesPerKey float64 // of the whole node
 }
 
 // countSlots counts the keys of slots. A slot without keys is not in the map.
@@ -39,6 +40,7 @@ func (c *Clients) countSlots(ctx context.Context, ep Endpoint, slots cluster.Slo
 		}
 		if counts.server == nil {
 			counts.server = parseInfo(replies[len(chunk)].text)
+			counts.bytesPerKey = float64(counts.server.dataBytes()) / float64(max(1, counts.server.allKeys()))
 		}
 	}
 	return counts, nil
@@ -46,7 +48,7 @@ func (c *Clients) countSlots(ctx context.Context, ep Endpoint, slots cluster.Slo
 
 // bytes is what a slot needs, when its keys are like all others of the node.
 func (c slotCounts) bytes(slot cluster.Slot) int64 {
-	return int64(float64(c.keys[slot]) * float64(c.server.dataBytes()) / float64(max(1, c.server.allKeys())))
+	return int64(float64(c.keys[slot]) * c.bytesPerKey)
 }
 
 func (c slotCounts) sum(slots cluster.SlotSet) int64 {

@@ -110,8 +110,8 @@ func (n *node) shownOpen() []cluster.OpenSlot {
 	return nil
 }
 
-// Misplaced is the slots of which a key is somewhere, and not with the owner: lost to clients for now, or for good. Where
-// both ends of a move failed over at the same time, nobody knows of it any more: those slots are left out.
+// Misplaced is the slots of which a key is somewhere, and not with the owner: lost to clients for now, or for good. Those
+// that are Forgotten are left out.
 func (w *World) Misplaced() cluster.SlotSet {
 	var served dataset
 	for _, n := range w.running() {
@@ -119,15 +119,19 @@ func (w *World) Misplaced() cluster.SlotSet {
 			served = served.plus(n.data.in(set(n.self().slots)))
 		}
 	}
-	return w.everything().without(served).some().Minus(w.unmarked[0].Intersect(w.unmarked[1]))
+	return w.everything().without(served).some().Minus(w.Forgotten())
 }
+
+// Forgotten is the slots that were half way when both ends failed over at the same time: Redis does not tell replicas
+// of open slots.
+func (w *World) Forgotten() cluster.SlotSet { return w.unmarked[0].Intersect(w.unmarked[1]) }
 
 // Stray is the slots of which a primary has keys, or marks, without owning them.
 func (w *World) Stray() cluster.SlotSet {
 	var stray cluster.SlotSet
 	for _, n := range w.running() {
 		if n.self().role == cluster.Primary {
-			foreign := n.data.some().Minus(set(n.self().slots)).Minus(w.unmarked[0].Intersect(w.unmarked[1]))
+			foreign := n.data.some().Minus(set(n.self().slots)).Minus(w.Forgotten())
 			stray = stray.Union(foreign).Union(n.marks.slots(true)).Union(n.marks.slots(false))
 		}
 	}

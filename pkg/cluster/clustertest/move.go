@@ -272,6 +272,9 @@ func (w *World) undo(m plan.Move, until stage) error {
 	if err != nil || until < stageHalf {
 		return err
 	}
+	if full := to.data.in(m.Slots).some(); !full.IsEmpty() {
+		to.marks = to.marks.with(true, from.id, full)
+	}
 	w.put(from, to.data.in(m.Slots))
 	if until < stageTaken {
 		to.data[0] = to.data[0].Minus(m.Slots) // the other is at both ends

@@ -17,9 +17,11 @@ type node struct {
 	copying int   // ticks until it is in sync with its primary; 0: it is
 	marks   marks
 	tasks   []task
-	bans    map[cluster.NodeID]int // until when
-	info    *cluster.NodeInfo      // as last seen
-	shown   []slotSet              // of the lines of info
+	// unclaimed is slots of which the owner does not say any more that it owns them: whoever says so gets them.
+	unclaimed cluster.SlotSet
+	bans      map[cluster.NodeID]int // until when
+	info      *cluster.NodeInfo      // as last seen
+	shown     []slotSet              // of the lines of info
 }
 
 // slotSet is a set that never changes, so that tables can share it; nil is the empty one. It makes comparing cheap.
@@ -115,12 +117,15 @@ func (n *node) hear(from *node) {
 		n.current++ // a collision: the lower ID takes a new epoch
 		self.epoch = n.current
 	}
+	if e.slots != said.slots {
+		n.unclaimed = n.unclaimed.Union(set(e.slots).Minus(set(said.slots)))
+	}
 	n.learn(e, said.slots, from)
 }
 
 // claimed is what a claim is worth to the node: it holds on to the owner of slots that it imports.
 func (n *node) claimed(claim slotSet) slotSet {
-	if claim == nil || len(n.marks) == 0 {
+	if claim == nil || len(n.marks) == 0 || n.self().role == cluster.Replica {
 		return claim
 	}
 	if held := n.marks.slots(true).Intersect(*claim); !held.IsEmpty() {
@@ -146,6 +151,13 @@ func (n *node) learn(e *entry, claim slotSet, from *node) {
 			continue
 		}
 		overlap := set(other.slots).Intersect(*claim)
+		if other.epoch >= e.epoch && other != self {
+			free := overlap.Intersect(n.unclaimed) // its owner does not say so any more
+			if !free.IsEmpty() {
+				other.slots = share(set(other.slots).Minus(free))
+				overlap = overlap.Minus(free)
+			}
+		}
 		switch {
 		case overlap.IsEmpty():
 		case other.epoch >= e.epoch:
@@ -162,6 +174,7 @@ func (n *node) learn(e *entry, claim slotSet, from *node) {
 			lost = lost || other == follows && other.slots == nil && overlap == *claim
 		}
 	}
+	n.unclaimed = n.unclaimed.Minus(won)
 	if set(e.slots).Minus(won).IsEmpty() && won == *claim {
 		e.slots = claim
 	} else {
@@ -175,7 +188,7 @@ func (n *node) learn(e *entry, claim slotSet, from *node) {
 // update is a packet that tells of a newer owner.
 func (n *node) update(newer *entry) {
 	e := n.find(newer.id)
-	if e == nil || e == n.self() || newer.epoch < e.epoch {
+	if e == nil || e == n.self() || newer.epoch <= e.epoch {
 		return
 	}
 	e.epoch, e.role, e.primary = newer.epoch, cluster.Primary, ""
@@ -327,6 +340,11 @@ func (w *World) promote(n *node, shard cluster.NodeID) {
 	}
 	n.current++
 	w.loseMarks(shard)
+	for _, gone := range w.disks {
+		if gone.id == shard { // what only it has is lost: it will follow whoever took its place
+			gone.data = dataset{}
+		}
+	}
 	primary, self := n.find(shard), n.self()
 	self.role, self.primary, self.epoch = cluster.Primary, "", n.current
 	self.slots, primary.slots = primary.slots, nil

@@ -10,12 +10,12 @@ import (
 
 // closeOpenSlots brings moves that were cut to an end, whoever began them, from the marks that the nodes themselves
 // have of them: onwards while the target is to own slots, and back when it is not. Marks without a move behind them
-// are cleared, and migrations that servers carry out by themselves are cancelled when they are not wanted any more.
+// are cleared.
 // Invariant: a slot that is half way is whole at one end before anything else moves; its owner decides which one, and
 // nothing is done about one whose other end is not there but may come back: the keys that have gone are with it.
 func closeOpenSlots(w Wanted, v cluster.View) (Decision, bool) {
 	c := closingsOf(w, v)
-	step := CloseSlots{Finish: c.finish, Undo: c.undo, Clear: c.clear, Cancel: unwantedTasks(w, v)}
+	step := CloseSlots{Finish: c.finish, Undo: c.undo, Clear: c.clear}
 	var words []string
 	if len(step.Finish) > 0 {
 		words = append(words, describe("finishing the move of", step.Finish))
@@ -28,9 +28,6 @@ func closeOpenSlots(w Wanted, v cluster.View) (Decision, bool) {
 	}
 	for _, m := range step.Clear {
 		words = append(words, fmt.Sprintf("closing %s at %s", count(m.Slots.Len(), "slot", "slots"), m.Pod))
-	}
-	for _, t := range step.Cancel {
-		words = append(words, fmt.Sprintf("cancelling %s of %s", count(len(t.Tasks), "migration", "migrations"), t.Pod))
 	}
 	if len(words) == 0 {
 		return Decision{}, false
@@ -221,7 +218,7 @@ func (c *closer) importedElsewhere(set openSet, target cluster.Member) cluster.S
 func (c *closer) giveUp(set openSet) {
 	others := 0
 	for _, m := range c.v.Members {
-		if m.Role() == cluster.Primary && m.ID() != set.holder.ID() {
+		if m.Role() == cluster.Primary && m.ID() != set.holder.ID() && m.Info.Keys > 0 {
 			c.undo = append(c.undo, Move{From: endOf(set.holder), To: endOf(m), Slots: set.slots})
 			others++
 		}
@@ -247,10 +244,11 @@ func (c *closer) target(set openSet, owner cluster.Claim) {
 		c.wait(set, "their owner or "+set.holder.Pod.Name+" is not there")
 	case owner.Node != set.peer:
 		c.move(source, set.holder, set.slots, true)
-	case !c.w.Paused && c.stays(set.holder):
+	case !c.w.Paused:
 		c.move(source, set.holder, set.slots, false)
 	default:
-		c.mark(set, owner) // nothing has gone yet
+		// Nothing has gone yet, as far as the owner knows; what has is brought back.
+		c.undo = append(c.undo, Move{From: endOf(source), To: endOf(set.holder), Slots: set.slots})
 	}
 }
 
@@ -259,7 +257,7 @@ func (c *closer) move(from, to cluster.Member, slots cluster.SlotSet, failedOver
 	m := Move{From: endOf(from), To: endOf(to), Slots: slots, FailedOver: failedOver}
 	switch {
 	case slots.IsEmpty():
-	case !knows(from, to) || !knows(to, from) || !outbids(to, openEnds(c.v)):
+	case !acquainted(c.w, from, to) || !outbids(to, openEnds(c.v)):
 		c.wait(openSet{holder: to, slots: slots}, "it and "+from.Pod.Name+" have yet to hear of each other")
 	case c.stays(to):
 		c.finish = append(c.finish, m)
@@ -287,32 +285,4 @@ func (c *closer) mark(set openSet, owner cluster.Claim) {
 
 func (c *closer) wait(set openSet, why string) {
 	c.stuck = append(c.stuck, fmt.Sprintf("slots %s are open at %s, and %s", set.slots, set.holder.Pod.Name, why))
-}
-
-// unwantedTasks is the servers' own migrations that are no part of what is to move now. While that cannot be said, or
-// nothing new is begun, they go on.
-func unwantedTasks(w Wanted, v cluster.View) []Cancel {
-	var cancels []Cancel
-	if w.Paused || !steady(v) {
-		return nil
-	}
-	var transfers []cluster.Transfer
-	for _, m := range v.Members {
-		var ids []string
-		for _, task := range m.Info.Tasks {
-			if transfers == nil {
-				transfers = planned(w, v)
-			}
-			wanted := slices.ContainsFunc(transfers, func(t cluster.Transfer) bool {
-				return t.From == task.Source && t.To == task.Target && task.Slots.Minus(t.Slots).IsEmpty()
-			})
-			if !wanted {
-				ids = append(ids, task.ID)
-			}
-		}
-		if len(ids) > 0 {
-			cancels = append(cancels, Cancel{End: endOf(m), Tasks: ids})
-		}
-	}
-	return cancels
 }

@@ -20,6 +20,9 @@ type Wanted struct {
 	Moving bool
 	// Overfill says that data may be given up where it does not fit (a cache whose keys are dropped, not moved).
 	Overfill bool
+
+	// foreseen says that the view is what will be: all nodes of it know each other. See Outline.
+	foreseen bool
 }
 
 // Pods is the number of pods that are wanted.

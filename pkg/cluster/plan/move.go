@@ -120,8 +120,11 @@ func receives(w Wanted, to cluster.Shard, from cluster.Member) bool {
 	target := to.Primary
 	stray := to.Slots.IsEmpty() && target.Info.Keys > 0 && !awaits(target)
 	return len(to.Synced()) >= w.Replicas && !stray && target.Info.StateOK && from.Info.StateOK &&
-		knows(from, target) && knows(target, from)
+		acquainted(w, from, target)
 }
+
+// acquainted says that both know each other as primaries.
+func acquainted(w Wanted, a, b cluster.Member) bool { return w.foreseen || knows(a, b) && knows(b, a) }
 
 // outbids says that the target takes slots with a config epoch above those of all who give some: with a new one,
 // above all epochs that it has heard of, or its own when it is the highest. Otherwise the slot would be its former

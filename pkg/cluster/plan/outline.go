@@ -40,14 +40,6 @@ type OutlinedMove struct {
 	Bytes int64
 }
 
-// Outline says what Next will do from here, step by step until there is nothing left to do, without doing anything.
-// It takes everything that is there to be in order, and everything that is decided to be done at once: what will be
-// waited for on the way is not part of it. A pause is not looked at: it is what comes after it.
-func Outline(w Wanted, v cluster.View) Outlined {
-	_, _ = w, v
-	return Outlined{}
-}
-
 // Speed is how fast things are done, for an estimate of how long they take.
 type Speed struct {
 	SlotsPerSecond float64 // empty ones

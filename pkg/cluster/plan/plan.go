@@ -26,7 +26,8 @@ type rule func(Wanted, cluster.View) (Decision, bool)
 // Slots move when all that is wrong has been put right, and before pods go: what a scale-in sets free is deleted at
 // the end. What was cut in the middle is closed before anything else touches slots.
 var rules = []rule{
-	holdPaused, // nothing is begun, but what was cut is brought to an end
+	holdPaused,       // nothing is begun, but what was cut is brought to an end
+	cancelMigrations, // before the servers have moved what is to be elsewhere by now
 
 	replaceEndedPods,  // evicted: they cannot run again
 	replaceStuckPods,  // never started, and the spec has changed since: a corrected spec heals

@@ -84,6 +84,7 @@ type run struct {
 	past     []cluster.View
 	log      []string
 	edited   bool
+	least    int // primaries, when the number is changed
 }
 
 func newRun(t *rapid.T, whole bool) *run {

@@ -27,7 +27,7 @@ func attachReplicas(w Wanted, v cluster.View) (Decision, bool) {
 	var links []Link
 	var words []string
 	for _, a := range attached {
-		if !knows(a.Replica, a.Primary) {
+		if !w.foreseen && !knows(a.Replica, a.Primary) {
 			continue // gossip will tell it
 		}
 		links = append(links, Link{Pod: a.Replica.Pod.Name, Node: a.Replica.ID(), Primary: a.Primary.ID()})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/redis/redistest"
@@ -54,6 +55,20 @@ func TestArena(t *testing.T) {
 			}
 			return nil
 		})
+	}
+
+	// Requests that were due while nobody answered have waited for as long, however many of them there were.
+	const gap = 200 * time.Millisecond
+	client.cut(t)
+	for _, server := range a.servers {
+		server.Pause(t)
+	}
+	time.Sleep(gap)
+	for _, server := range a.servers {
+		server.Resume(t)
+	}
+	if l := client.cut(t); l.Max < gap || l.P50 < gap/4 || l.Requests < probeRate*int(gap/time.Millisecond)/1000 {
+		t.Errorf("the probe does not tell of %v without an answer: %s of %d requests", gap, l, l.Requests)
 	}
 
 	slot := strconv.Itoa(int(framework.Slot(key)))

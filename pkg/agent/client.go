@@ -21,6 +21,7 @@ const maxBody = 64 << 10
 // The paths of the API.
 const (
 	pathStatus  = "/v1/status"
+	pathNodes   = "/v1/nodes"
 	pathPromote = "/v1/promote"
 	pathFence   = "/v1/fence"
 	pathUnfence = "/v1/unfence"
@@ -104,6 +105,18 @@ func (c *Client) Status(ctx context.Context, ip string) (Status, error) {
 		return Status{}, fmt.Errorf("agent %s: status of cluster %q: %w", ip, status.ClusterUID, ErrForeign)
 	}
 	return status, nil
+}
+
+// Nodes asks the agent at this address what its node knows of the cluster.
+func (c *Client) Nodes(ctx context.Context, ip string) (Nodes, error) {
+	var nodes Nodes
+	if err := c.call(ctx, ip, pathNodes, nil, &nodes); err != nil {
+		return Nodes{}, err
+	}
+	if nodes.ClusterUID != c.clusterUID {
+		return Nodes{}, fmt.Errorf("agent %s: nodes of cluster %q: %w", ip, nodes.ClusterUID, ErrForeign)
+	}
+	return nodes, nil
 }
 
 // Promote asks the replica at this address to become primary, and returns when it is.

@@ -17,6 +17,7 @@ import (
 // Handler is what an agent does when it is asked. Its errors go to the caller as refusals: they name no secret.
 type Handler interface {
 	Status(ctx context.Context) Status
+	Nodes(ctx context.Context) Nodes
 	Promote(ctx context.Context, r PromoteRequest) error
 	Fence(ctx context.Context, r FenceRequest) error
 	Unfence(ctx context.Context, r FenceRequest) error
@@ -45,13 +46,14 @@ const (
 )
 
 // NewServer makes the HTTPS server of an agent. Every caller must show a certificate of the cluster's
-// authority; agents may ask for status and promotion, and only the operator may fence. An order for another
+// authority; agents may ask for status, nodes and promotion, and only the operator may fence. An order for another
 // cluster or pod, or of a lower generation than one seen, is refused before the handler hears of it.
 // The caller serves it with ServeTLS(listener, "", "").
 func NewServer(h Handler, id Identity, g Generations, source Source, now func() time.Time) *http.Server {
 	s := &server{handler: h, id: id, generations: g}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathStatus, s.status)
+	mux.HandleFunc("GET "+pathNodes, s.nodes)
 	mux.HandleFunc("POST "+pathPromote, order(s, h.Promote, PromoteRequest.order, callerPeer, callerOperator))
 	mux.HandleFunc("POST "+pathFence, order(s, h.Fence, FenceRequest.order, callerOperator))
 	mux.HandleFunc("POST "+pathUnfence, order(s, h.Unfence, FenceRequest.order, callerOperator))
@@ -76,9 +78,23 @@ type server struct {
 func (r PromoteRequest) order() Order { return r.Order }
 func (r FenceRequest) order() Order   { return r.Order }
 
-func (s *server) status(w http.ResponseWriter, r *http.Request) {
+func (s *server) nodes(w http.ResponseWriter, r *http.Request) {
+	if s.known(w, r) {
+		reply(w, http.StatusOK, s.handler.Nodes(r.Context()))
+	}
+}
+
+// known turns away who is neither an agent nor the operator.
+func (s *server) known(w http.ResponseWriter, r *http.Request) bool {
 	if s.caller(r) == callerUnknown {
 		refuse(w, http.StatusForbidden, errors.New("the certificate names neither an agent nor the operator"))
+		return false
+	}
+	return true
+}
+
+func (s *server) status(w http.ResponseWriter, r *http.Request) {
+	if !s.known(w, r) {
 		return
 	}
 	status := s.handler.Status(r.Context())

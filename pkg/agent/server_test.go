@@ -36,6 +36,10 @@ func (f *fake) note(what string) error {
 
 func (f *fake) Status(context.Context) Status { return Status{ClusterUID: f.uid, PodName: "demo-0"} }
 
+func (f *fake) Nodes(context.Context) Nodes {
+	return Nodes{ClusterUID: f.uid, NodeID: "me", Served: true, IDs: []string{"me", "other"}}
+}
+
 func (f *fake) Promote(_ context.Context, r PromoteRequest) error {
 	return f.note("promote " + string(r.Mode))
 }
@@ -110,6 +114,9 @@ func TestServer_WhoMayDoWhat(t *testing.T) {
 	for _, c := range []*Client{peer, op} {
 		if s, err := c.Status(t.Context(), "192.0.2.1"); err != nil || s.PodName != "demo-0" {
 			t.Errorf("status: %+v, %v", s, err)
+		}
+		if n, err := c.Nodes(t.Context(), "192.0.2.1"); err != nil || n.NodeID != "me" || !n.Served || len(n.IDs) != 2 {
+			t.Errorf("nodes: %+v, %v", n, err)
 		}
 		if err := c.Promote(t.Context(), "192.0.2.1", PromoteRequest{Order: order, Mode: PromoteForce}); err != nil {
 			t.Errorf("promote: %v", err)
@@ -285,6 +292,18 @@ func TestServer_WithoutCertificate(t *testing.T) {
 	}, testUID, clock))
 	if s, err := c.Status(t.Context(), "192.0.2.1"); !errors.Is(err, ErrForeign) {
 		t.Errorf("%+v, %v", s, err)
+	}
+	if n, err := c.Nodes(t.Context(), "192.0.2.1"); !errors.Is(err, ErrForeign) {
+		t.Errorf("%+v, %v", n, err)
+	}
+}
+
+func TestNodes_OfAnotherCluster(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, testUID)
+	c := serve(t, &fake{uid: "other"}, source(t, ca, ca.IssueAgent, testUID, testNow))(operator(t, ca))
+	if n, err := c.Nodes(t.Context(), "192.0.2.1"); !errors.Is(err, ErrForeign) {
+		t.Errorf("%+v, %v", n, err)
 	}
 }
 

@@ -71,6 +71,17 @@ type Status struct {
 	Version string `json:"version"`
 }
 
+// Nodes is what a node knows of its cluster: GET /v1/nodes.
+type Nodes struct {
+	ClusterUID string `json:"clusterUID"`
+	// NodeID is the node that was asked; "" when redis does not answer.
+	NodeID string `json:"nodeID,omitempty"`
+	// Served is true when the node finds the cluster in order, and every slot with an owner.
+	Served bool `json:"served,omitempty"`
+	// IDs are the nodes that it lists, itself among them.
+	IDs []string `json:"ids,omitempty"`
+}
+
 // PromoteMode is how a replica takes its primary's place. The words are those of CLUSTER FAILOVER.
 type PromoteMode string
 

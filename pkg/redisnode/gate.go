@@ -176,11 +176,12 @@ func (g *gate) prepare(ctx context.Context) error {
 		return err
 	}
 	lost := ""
-	if len(table) > 1 {
-		hasData := hasDataset(string(text), g.opts.DataDir)
-		if nodes, lost, err = g.rejoin(ctx, nodes, table, hasData); err != nil {
+	if hasData := hasDataset(string(text), g.opts.DataDir); len(table) > 1 || len(table) == 1 && hasData {
+		if nodes, lost, err = g.rejoin(ctx, past{string(text), nodes, table, hasData}); err != nil {
 			return err
 		}
+	} else if err := g.keepFormer(); err != nil {
+		return err
 	}
 	if err := g.state.change(func(r *record) { r.DataLost = lost }); err != nil {
 		glog.Warningf("%s: write state: %v", g.opts, err)
@@ -199,17 +200,31 @@ func (g *gate) prepare(ctx context.Context) error {
 	return nil
 }
 
+// past is what a node has been.
+type past struct {
+	conf    string
+	nodes   string // its nodes.conf
+	table   cluster.Table
+	hasData bool
+}
+
 // rejoin makes the nodes.conf of a node that has been in a cluster fit for today, and sees to it that the node
-// does not come back empty in front of its own replicas.
-func (g *gate) rejoin(ctx context.Context, nodes string, table cluster.Table, hasData bool) (
-	repaired, lost string, err error,
-) {
+// does not come back empty in front of its own replicas. One that the cluster has forgotten begins anew, without one.
+func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err error) {
 	g.wait("asking the peers who they are")
+	table := p.table
 	found, err := g.askPeers(ctx, table)
 	if err != nil {
 		return "", "", err
 	}
-	if self, _ := table.Self(); !hasData && !self.Slots.IsEmpty() {
+	self, _ := table.Self()
+	if former, failed := g.ofFormerLife(ctx, table, found); former || failed != nil {
+		if former {
+			failed = g.putAside(p.conf, self.ID)
+		}
+		return "", "", failed
+	}
+	if !p.hasData && !self.Slots.IsEmpty() {
 		if lost, err = g.yield(ctx, table, found); err != nil {
 			return "", "", err
 		}
@@ -219,7 +234,7 @@ func (g *gate) rejoin(ctx context.Context, nodes string, table cluster.Table, ha
 		addresses[id] = p.IP
 	}
 	glog.Infof("%s: nodes.conf: %d of %d peers have answered", g.opts, len(found), len(table)-1)
-	return repairNodes(nodes, g.opts.PodIP, addresses), lost, nil
+	return repairNodes(p.nodes, g.opts.PodIP, addresses), lost, nil
 }
 
 func (g *gate) nodesPath() string { return filepath.Join(g.opts.DataDir, nodesFile) }

@@ -86,6 +86,7 @@ type stranger struct{}
 func (stranger) Status(context.Context) agent.Status {
 	return agent.Status{ClusterUID: worldUID, NodeID: idC, Phase: agent.PhaseRunning}
 }
+func (stranger) Nodes(context.Context) agent.Nodes                   { return agent.Nodes{} }
 func (stranger) Promote(context.Context, agent.PromoteRequest) error { return nil }
 func (stranger) Fence(context.Context, agent.FenceRequest) error     { return nil }
 func (stranger) Unfence(context.Context, agent.FenceRequest) error   { return nil }

@@ -33,7 +33,7 @@ func newCluster(t testing.TB, settings clustertest.Settings, edits ...func(*redi
 }
 
 func masters(n int) func(*redisv1.RedisCluster) {
-	return func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(n)) } //nolint:gosec // a few
+	return func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(n)) }
 }
 
 // change edits the spec, as a user does.
@@ -142,7 +142,7 @@ func TestScale_OperatorKilledAfterEveryWrite(t *testing.T) {
 					step = stride
 				}
 				for n := 1; n <= writes; n += step {
-					settings := paced(uint64(n)) //nolint:gosec // positive
+					settings := paced(uint64(n))
 					settings.Cuts = 0.3
 					f := newCluster(t, settings, masters(way.from))
 					f.what = fmt.Sprintf("seed %d, from %d to %d, %s: number %d of %d", n, way.from, way.to, name, n, writes)

@@ -122,9 +122,9 @@ func (w *World) Misplaced() cluster.SlotSet {
 	return w.everything().without(served).some().Minus(w.Forgotten())
 }
 
-// Forgotten is the slots that were half way when both ends failed over at the same time: Redis does not tell replicas
-// of open slots.
-func (w *World) Forgotten() cluster.SlotSet { return w.unmarked[0].Intersect(w.unmarked[1]) }
+// Forgotten is the slots that were half way when both ends failed over: Redis does not tell replicas of open slots, so
+// that nobody knows of it any more.
+func (w *World) Forgotten() cluster.SlotSet { return w.forgotten }
 
 // Stray is the slots of which a primary has keys, or marks, without owning them.
 func (w *World) Stray() cluster.SlotSet {

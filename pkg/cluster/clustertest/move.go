@@ -65,6 +65,12 @@ func (w *World) moveAll(s plan.MoveSlots) error {
 		if w.settings.Pace > 0 {
 			pace = min(pace, w.settings.Pace)
 		}
+		if w.cutAt != stageNothing {
+			done := slots.Take(pace / 2)
+			errs = append(errs, w.carry(from, to, done, stageDone),
+				w.carry(from, to, slots.Minus(done).Take(windowSize), w.cutAt))
+			continue
+		}
 		if !cut {
 			errs = append(errs, w.carry(from, to, slots.Take(pace), stageDone))
 			continue
@@ -73,6 +79,7 @@ func (w *World) moveAll(s plan.MoveSlots) error {
 		window := slots.Minus(done).Take(1 + w.rng.IntN(windowSize))
 		errs = append(errs, w.carry(from, to, done, stageDone), w.carry(from, to, window, w.anyStage()))
 	}
+	w.cutAt = stageNothing
 	return errors.Join(errs...)
 }
 
@@ -102,9 +109,7 @@ func (w *World) carry(from, to *node, slots cluster.SlotSet, until stage) error 
 	if until < stageTaken {
 		return nil // the source's replicas have yet to hear of what has gone
 	}
-	for _, r := range w.copies(from) {
-		r.data = r.data.minus(slots)
-	}
+	w.drop(from, slots)
 	if err := w.setNode(to, slots, to.id); err != nil {
 		return err
 	}
@@ -164,6 +169,7 @@ func (w *World) loseMarks(primary cluster.NodeID) {
 			w.unmarked[1] = w.unmarked[1].Union(h.slots)
 		}
 	}
+	w.forgotten = w.forgotten.Union(w.unmarked[0].Intersect(w.unmarked[1]))
 }
 
 // put gives keys to a primary and the replicas that are in sync: the mover waits for them.
@@ -171,6 +177,13 @@ func (w *World) put(n *node, keys dataset) {
 	n.data = n.data.plus(keys)
 	for _, r := range w.copies(n) {
 		r.data = r.data.plus(keys)
+	}
+}
+
+// drop takes the keys of slots from a primary and the replicas that are in sync: the mover waits for them, too.
+func (w *World) drop(n *node, slots cluster.SlotSet) {
+	for _, c := range append(w.copies(n), n) {
+		c.data = c.data.minus(slots)
 	}
 }
 
@@ -280,7 +293,7 @@ func (w *World) undo(m plan.Move, until stage) error {
 		to.data[0] = to.data[0].Minus(m.Slots) // the other is at both ends
 		return nil
 	}
-	to.data = to.data.minus(m.Slots)
+	w.drop(to, m.Slots)
 	to.marks = to.marks.without(m.Slots, true, false)
 	if until >= stageGiven {
 		from.marks = from.marks.without(m.Slots, true, false)
@@ -378,9 +391,22 @@ func (w *World) Open(slot cluster.Slot, at string) *World {
 			target = n
 		}
 	}
-	stages := []string{"nothing", "import", "marked", "half", "twice", "emptied", "taken", "given"}
-	if err := w.carry(source, target, cluster.SlotSet{}.Add(slot), stage(slices.Index(stages, at))); err != nil {
+	if err := w.carry(source, target, cluster.SlotSet{}.Add(slot), stageOf(at)); err != nil {
 		panic(err)
 	}
 	return w
+}
+
+// Cut has the next step that moves slots do half of it, and then be cut at a stage (see Open).
+func (w *World) Cut(at string) *World {
+	w.cutAt = stageOf(at)
+	return w
+}
+
+func stageOf(name string) stage {
+	at := slices.Index([]string{"nothing", "import", "marked", "half", "twice", "emptied", "taken", "given"}, name)
+	if at < 0 {
+		panic("clustertest: no stage " + name)
+	}
+	return stage(at)
 }

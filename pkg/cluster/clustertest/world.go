@@ -52,18 +52,20 @@ const KeyBytes = 1 << 10
 
 // World is a cluster, its pods, and its time.
 type World struct {
-	settings Settings
-	rng      *rand.Rand
-	now      int
-	born     int // pods ever made
-	room     int // for so many pods; 0: for all
-	pods     []*pod
-	disks    map[int]*node // what the volume of an ordinal holds, when nothing runs on it
-	strays   []*node       // nodes that are in no pod of ours
-	quiet    int           // ticks for which all was in order; clients come some after
-	moved    [2]cluster.SlotSet
-	half     []halfMove         // that were cut
-	unmarked [2]cluster.SlotSet // half way, with the marks at the source, or the target, lost in a failover
+	settings  Settings
+	rng       *rand.Rand
+	now       int
+	born      int // pods ever made
+	room      int // for so many pods; 0: for all
+	pods      []*pod
+	disks     map[int]*node // what the volume of an ordinal holds, when nothing runs on it
+	strays    []*node       // nodes that are in no pod of ours
+	cutAt     stage
+	quiet     int // ticks for which all was in order; clients come some after
+	moved     [2]cluster.SlotSet
+	half      []halfMove         // that were cut
+	unmarked  [2]cluster.SlotSet // half way, with the marks at the source, or the target, lost in a failover
+	forgotten cluster.SlotSet
 }
 
 // pod is a Kubernetes pod; its node is nil while no process runs.

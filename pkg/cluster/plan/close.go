@@ -15,23 +15,29 @@ import (
 // nothing is done about one whose other end is not there but may come back: the keys that have gone are with it.
 func closeOpenSlots(w Wanted, v cluster.View) (Decision, bool) {
 	c := closingsOf(w, v)
-	step := CloseSlots{Finish: c.finish, Undo: c.undo, Clear: c.clear}
 	var words []string
-	if len(step.Finish) > 0 {
-		words = append(words, describe("finishing the move of", step.Finish))
+	if len(c.finish) > 0 {
+		words = append(words, describe("finishing the move of", c.finish))
 	}
-	if len(step.Undo) > 0 {
-		words = append(words, describe("taking back the move of", step.Undo))
+	if len(c.undo) > 0 {
+		words = append(words, describe("taking back the move of", c.undo))
 	}
-	for _, lost := range c.lost {
-		words = append(words, lost+" is gone, and what it alone had of them")
+	if len(c.recall) > 0 {
+		words = append(words, fmt.Sprintf("taking back %s from whoever has some of their keys, but for those that only %s had",
+			count(slotsOf(c.recall).Len(), "slot", "slots"), nodeNames(c.gone)))
 	}
-	for _, m := range step.Clear {
-		words = append(words, fmt.Sprintf("closing %s at %s", count(m.Slots.Len(), "slot", "slots"), m.Pod))
+	if len(c.clear) > 0 {
+		var slots cluster.SlotSet
+		var pods []string
+		for _, m := range c.clear {
+			slots, pods = slots.Union(m.Slots), append(pods, m.Pod)
+		}
+		words = append(words, fmt.Sprintf("closing %s at %s", count(slots.Len(), "slot", "slots"), oneOf(pods)))
 	}
 	if len(words) == 0 {
 		return Decision{}, false
 	}
+	step := CloseSlots{Finish: c.finish, Undo: slices.Concat(c.undo, c.recall), Clear: c.clear}
 	return Decision{Step: step, Reason: ClosingSlots, Message: list(words), Requeue: requeueNow}, true
 }
 
@@ -58,20 +64,25 @@ func promoteOrphans(w Wanted, v cluster.View) (Decision, bool) {
 // reportHalfMoved says which slots are half way to a node that is not there, and whose keys may come back with it.
 // Invariant: as long as a key may be where nobody can reach it, the cluster is not said to have converged.
 func reportHalfMoved(w Wanted, v cluster.View) (Decision, bool) {
-	stuck := closingsOf(w, v).stuck
-	if len(stuck) == 0 {
-		return Decision{}, false
+	c := closingsOf(w, v)
+	switch {
+	case len(c.stuck) > 0:
+		return wait(SlotsHalfMoved, list(c.stuck), requeueWaiting), true
+	case len(c.unheard) > 0:
+		return wait(WaitingForClusterState, list(c.unheard), requeueForming), true
 	}
-	return wait(SlotsHalfMoved, list(stuck), requeueWaiting), true
+	return Decision{}, false
 }
 
 // closings is what is to be done about open slots.
 type closings struct {
 	finish, undo []Move
 	clear        []Mark
-	lost         []string         // targets that are gone for good
+	gone         []cluster.NodeID // targets that are gone for good
+	recall       []Move           // from all who may have taken their place
 	orphans      []cluster.Member // replicas of such targets
 	stuck        []string         // what cannot be closed, and why
+	unheard      []string         // what cannot be closed yet
 }
 
 // openSet is slots that a primary has open towards the same peer.
@@ -216,15 +227,16 @@ func (c *closer) importedElsewhere(set openSet, target cluster.Member) cluster.S
 
 // giveUp takes back what a target that is gone has left with others: nobody knows any more who took its place.
 func (c *closer) giveUp(set openSet) {
-	others := 0
+	if !slices.Contains(c.gone, set.peer) {
+		c.gone = append(c.gone, set.peer)
+	}
+	recalled := len(c.recall)
 	for _, m := range c.v.Members {
 		if m.Role() == cluster.Primary && m.ID() != set.holder.ID() && m.Info.Keys > 0 {
-			c.undo = append(c.undo, Move{From: endOf(set.holder), To: endOf(m), Slots: set.slots})
-			others++
+			c.recall = append(c.recall, Move{From: endOf(set.holder), To: endOf(m), Slots: set.slots})
 		}
 	}
-	c.lost = append(c.lost, "node "+set.peer.Short())
-	if others == 0 {
+	if recalled == len(c.recall) { // nobody has any
 		c.mark(set, cluster.Claim{Node: set.holder.ID()})
 	}
 }
@@ -258,7 +270,8 @@ func (c *closer) move(from, to cluster.Member, slots cluster.SlotSet, failedOver
 	switch {
 	case slots.IsEmpty():
 	case !acquainted(c.w, from, to) || !outbids(to, openEnds(c.v)):
-		c.wait(openSet{holder: to, slots: slots}, "it and "+from.Pod.Name+" have yet to hear of each other")
+		c.unheard = append(c.unheard, fmt.Sprintf("slots %s are half way from %s to %s, which have yet to hear of each other",
+			slots, from.Pod.Name, to.Pod.Name))
 	case c.stays(to):
 		c.finish = append(c.finish, m)
 	default:

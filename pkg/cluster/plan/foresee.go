@@ -112,8 +112,14 @@ type foreseer struct {
 	out       Outlined
 	newShards map[cluster.NodeID]string // what primaries in pods that do not exist yet are called
 	newPods   map[string]bool
-	moves     []OutlinedMove // since the last step of another kind
+	moves     []foreseenMove // since the last step of another kind
 	deletes   []string
+}
+
+// foreseenMove is a move and the nodes that it is between.
+type foreseenMove struct {
+	from, to cluster.NodeID
+	OutlinedMove
 }
 
 // goOn takes one step, and says whether there was one.
@@ -256,9 +262,9 @@ func (f *foreseer) move(m Move) {
 	to.Table[0].ConfigEpoch = epoch
 	hear(f.v, epoch)
 
-	at := slices.IndexFunc(f.moves, func(o OutlinedMove) bool { return o.From == moved.From && o.To == moved.To })
+	at := slices.IndexFunc(f.moves, func(o foreseenMove) bool { return o.from == m.From.Node && o.to == m.To.Node })
 	if at < 0 {
-		f.moves = append(f.moves, moved)
+		f.moves = append(f.moves, foreseenMove{m.From.Node, m.To.Node, moved})
 		return
 	}
 	pair := &f.moves[at]
@@ -291,12 +297,15 @@ func (f *foreseer) flushMoves() {
 		f.flush()
 		f.moves = moves
 	}
+	slices.SortStableFunc(f.moves, func(a, b foreseenMove) int {
+		return cmp.Or(cmp.Compare(f.ordinal(a.from), f.ordinal(b.from)), cmp.Compare(f.ordinal(a.to), f.ordinal(b.to)))
+	})
 	for _, m := range f.moves {
 		f.say(fmt.Sprintf("moving %s from %s to %s: %s", count(m.Slots.Len(), "slot", "slots"), m.From, m.To, m.Slots))
 		f.out.Slots += m.Slots.Len()
 		f.out.Keys += m.Keys
 		f.out.Bytes += m.Bytes
+		f.out.Moves = append(f.out.Moves, m.OutlinedMove)
 	}
-	f.out.Moves = append(f.out.Moves, f.moves...)
 	f.moves = nil
 }

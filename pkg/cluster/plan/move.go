@@ -95,13 +95,19 @@ func shardOf(shards []cluster.Shard, id cluster.NodeID) cluster.Shard {
 
 // describe is "moving 4096 slots from 3 shards to demo-6".
 func describe(verb string, moves []Move) string {
-	slots := 0
 	var from, to []string
 	for _, m := range moves {
-		slots += m.Slots.Len()
 		from, to = append(from, m.From.Pod), append(to, m.To.Pod)
 	}
-	return fmt.Sprintf("%s %s from %s to %s", verb, count(slots, "slot", "slots"), oneOf(from), oneOf(to))
+	return fmt.Sprintf("%s %s from %s to %s", verb, count(slotsOf(moves).Len(), "slot", "slots"), oneOf(from), oneOf(to))
+}
+
+func slotsOf(moves []Move) cluster.SlotSet {
+	var slots cluster.SlotSet
+	for _, m := range moves {
+		slots = slots.Union(m.Slots)
+	}
+	return slots
 }
 
 // oneOf is the only one of the pods, or how many there are.
@@ -221,7 +227,7 @@ func overfull(w Wanted, v cluster.View, transfers []cluster.Transfer) []string {
 			}
 		}
 		if has := m.Info.MaxBytes; has > 0 && needed > has && needed > m.Info.UsedBytes {
-			over = append(over, fmt.Sprintf("%s would need %s and has %s", m.Pod.Name, size(needed), size(has)))
+			over = append(over, fmt.Sprintf("%s would need %s (maxmemory %s)", m.Pod.Name, size(needed), size(has)))
 		}
 	}
 	return over

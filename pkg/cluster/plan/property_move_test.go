@@ -21,7 +21,7 @@ func TestInvariants_Moving(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newMovingRun(t, 3) // of two primaries none can be elected
 		troubles := rapid.IntRange(0, 6).Draw(t, "troubles")
-		for look := range mostLooks {
+		for look := range 3 * mostLooks {
 			view := r.world.View().Studied()
 			r.past = append(r.past, view)
 			d := r.next(view)
@@ -55,7 +55,7 @@ func newMovingRun(t *rapid.T, least int) *run {
 	s := clustertest.Settings{
 		Seed:      rapid.Uint64().Draw(t, "seed"),
 		Ephemeral: rapid.Bool().Draw(t, "ephemeral"),
-		Pace:      rapid.SampledFrom([]int{300, 1000, 0}).Draw(t, "pace"),
+		Pace:      rapid.SampledFrom([]int{800, 3000, 0}).Draw(t, "pace"),
 		Cuts:      rapid.SampledFrom([]float64{0, 0.4, 0.8}).Draw(t, "cuts"),
 		CopyMarks: rapid.IntRange(0, 3).Draw(t, "copy marks") == 0,
 		Atomic:    rapid.IntRange(0, 3).Draw(t, "atomic") == 0,
@@ -158,7 +158,7 @@ func TestInvariants_LeastMoves(t *testing.T) {
 		r := newMovingRun(t, 1)
 		edits := rapid.IntRange(0, 3).Draw(t, "edits")
 		least, slack, counted := 0, 0, false
-		for look := range mostLooks {
+		for look := range 3 * mostLooks {
 			view := r.world.View().Studied()
 			r.past = append(r.past, view)
 			d := r.next(view)

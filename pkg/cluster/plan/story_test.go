@@ -18,14 +18,19 @@ var update = flag.Bool("update", false, "write the stories as they go now")
 // TestStory plays testdata/*.txt. A line that begins with a word does something to the world; the lines with
 // ">" below it are what is decided until nothing more happens. "#" begins a remark.
 //
-//	cluster 3+1 [ephemeral] [join]   a cluster that is whole
-//	new 3+1 [ephemeral] [join]       a cluster that is wanted, of which nothing is there
+//	cluster 3+1 [WORD...]            a cluster that is whole
+//	new 3+1 [WORD...]                a cluster that is wanted, of which nothing is there; words: ephemeral, join,
+//	                                 atomic, pace=SLOTS of a move in one step, max=BYTES of each node
 //	want 3+1                         the spec is edited
 //	kill|wipe|restart|evict|stop|outdate|hide|show POD...
 //	room N                           no more pods than that can be scheduled; 0: any number
 //	stranger IP, leave               a node of somebody else comes and goes
 //	tick N                           time passes without a look
+//	pause, resume
+//	cut STAGE                        the next step that moves slots is cut
+//	outline                          what is foreseen
 //	look                             one look, one step
+//	until REASON                     looks until a step is taken for this reason
 func TestStory(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
@@ -77,7 +82,7 @@ func tell(t *testing.T, text string) string {
 		s.out.WriteString(line + "\n")
 		if len(words) > 0 && words[0] != "#" {
 			s.do(words[0], words[1:])
-			pending = words[0] != "look"
+			pending = words[0] != "look" && words[0] != "until" && words[0] != "outline"
 		}
 	}
 	if pending {
@@ -98,8 +103,16 @@ func (s *story) do(verb string, words []string) {
 		s.world.Ticks(s.number(words[0]))
 	case "room":
 		s.world.Room(s.number(words[0]))
+	case "pause", "resume":
+		s.wanted.Paused = verb == "pause"
+	case "cut":
+		s.world.Cut(words[0])
+	case "outline":
+		s.outline()
 	case "look":
 		s.look("")
+	case "until":
+		s.until(words[0])
 	default:
 		for _, pod := range words {
 			s.pod(verb, pod)
@@ -120,7 +133,10 @@ func (s *story) size(verb string, words []string) {
 	if _, err := fmt.Sscanf(size, "%d+%d", &s.wanted.Primaries, &s.wanted.Replicas); err != nil {
 		s.t.Fatalf("%s: %v", size, err)
 	}
-	settings := clustertest.Settings{Ephemeral: has(words, "ephemeral"), Join: has(words, "join")}
+	settings := clustertest.Settings{
+		Ephemeral: has(words, "ephemeral"), Join: has(words, "join"), Atomic: has(words, "atomic"),
+		Pace: s.setting(words, "pace"), MaxBytes: int64(s.setting(words, "max")),
+	}
 	switch verb {
 	case "cluster":
 		s.world = clustertest.ClusterIn(settings, s.wanted.Primaries, s.wanted.Replicas)
@@ -129,6 +145,16 @@ func (s *story) size(verb string, words []string) {
 		s.world = clustertest.New(settings)
 		s.wanted.ZoneAware = true
 	}
+}
+
+// setting is the number in a word like "pace=1000"; 0 when there is none.
+func (s *story) setting(words []string, name string) int {
+	for _, word := range words {
+		if value, found := strings.CutPrefix(word, name+"="); found {
+			return s.number(value)
+		}
+	}
+	return 0
 }
 
 func has(words []string, word string) bool {
@@ -178,6 +204,32 @@ func (s *story) goOn() {
 	s.t.Fatalf("it goes on for ever:\n%s", s.out.String())
 }
 
+// until looks until a step is taken for the reason.
+func (s *story) until(reason string) {
+	said := ""
+	for range mostLooks {
+		if said = s.look(said); strings.HasPrefix(said, "> "+reason+": ") {
+			return
+		}
+	}
+	s.t.Fatalf("never %s:\n%s", reason, s.out.String())
+}
+
+// outline says what is foreseen.
+func (s *story) outline() {
+	o := plan.Outline(s.wanted, s.world.View())
+	for _, step := range o.Steps {
+		s.out.WriteString("> " + step + "\n")
+	}
+	fmt.Fprintf(&s.out, "> %d pods created, %d deleted, %d slots, %d keys, %d KiB, %s\n", len(o.PodsCreated), len(o.PodsDeleted),
+		o.Slots, o.Keys, o.Bytes>>10, o.Duration(plan.SpeedLatency))
+	for _, why := range []string{o.Waits, o.Refused} {
+		if why != "" {
+			s.out.WriteString("> but " + why + "\n")
+		}
+	}
+}
+
 // look decides once, and says so when it is news.
 func (s *story) look(before string) string {
 	view := s.world.View()
@@ -191,6 +243,12 @@ func (s *story) look(before string) string {
 	}
 	if view.Served() {
 		s.wanted.Bootstrapped = true
+	}
+	switch d.Reason {
+	case plan.MovingSlots, plan.DrainingShards:
+		s.wanted.Moving = true
+	case plan.Converged:
+		s.wanted.Moving = false
 	}
 	s.world.Tick()
 	return said

@@ -288,6 +288,25 @@ func TestMoveAtomic_Refused(t *testing.T) {
 	}
 }
 
+// TestMoveAtomic_Lagging begins nothing while a replica of the target lacks what the target has got.
+func TestMoveAtomic_Lagging(t *testing.T) {
+	for _, engine := range atomicEngines(t) {
+		t.Run(engine.Name, func(t *testing.T) {
+			c := redistest.Form(t, 3, 1, redistest.Options{Engine: engine, Config: asInPods})
+			fill(t, c.Servers[1], stringsIn(slotsOf(t, c, 1).Take(100), 10, 1000))
+			move := redis.SlotMove{From: end(c, 0), To: end(c, 1), Slots: slotsOf(t, c, 0).Take(50)}
+			move.To.Copies = []redis.Endpoint{c.Servers[4].Endpoint(), c.Servers[5].Endpoint()} // 5 follows another
+			moved, err := c.Clients.MoveSlots(t.Context(), []redis.SlotMove{move}, atomicOptions(longBudget))
+			if !errors.Is(err, redis.ErrLagging) || !strings.Contains(err.Error(), c.Servers[5].Addr()) ||
+				!moved[0].Slots.IsEmpty() || moved[0].Running || tasksBegun(c.Servers[1]) > 0 {
+				t.Errorf("%+v, %v", moved, err)
+			}
+			move.To.Copies = move.To.Copies[:1]
+			mustMove(t, c, []redis.SlotMove{move})
+		})
+	}
+}
+
 // TestMoveAtomic_Full has a target that has no memory for what is to come.
 func TestMoveAtomic_Full(t *testing.T) {
 	for _, engine := range atomicEngines(t) {

@@ -345,6 +345,32 @@ func TestMoveAtomic_Full(t *testing.T) {
 	}
 }
 
+// TestMoveAtomic_Failing has a task of Redis break. It is told of, and the server does not try again for ever: it might
+// take the slots from an owner that they have got since.
+func TestMoveAtomic_Failing(t *testing.T) {
+	for _, engine := range atomicEngines(t) {
+		if !strings.HasPrefix(engine.Version, "redis") {
+			continue // a task of Valkey that has failed is over
+		}
+		c := redistest.Form(t, 3, 0, redistest.Options{Engine: engine, Config: asInPods})
+		move := redis.SlotMove{From: end(c, 0), To: end(c, 1), Slots: slotsOf(t, c, 0).Take(50)}
+		fill(t, c.Servers[0], stringsIn(move.Slots, 2, 10))
+		c.Servers[1].MustDo(t, "DEBUG", "ASM-FAILPOINT", "import-main-channel", "wait-stream-eof")
+		moved, err := c.Clients.MoveSlots(t.Context(), []redis.SlotMove{move}, atomicOptions(longBudget))
+		var task *redis.TaskError
+		if !errors.As(err, &task) || task.Addr != c.Servers[1].Addr() || task.Task.Slots != move.Slots ||
+			task.Task.Source != c.IDs[0] || task.Task.Target != c.IDs[1] || !errors.Is(err, redis.ErrNotReachable) {
+			t.Errorf("got %v", err)
+		}
+		t.Log(err)
+		if !moved[0].Slots.IsEmpty() || moved[0].Running || len(tasksOf(t, c, 1)) > 0 {
+			t.Errorf("%+v, %+v", moved, tasksOf(t, c, 1))
+		}
+		c.Servers[1].MustDo(t, "DEBUG", "ASM-FAILPOINT", "", "")
+		mustMove(t, c, []redis.SlotMove{move})
+	}
+}
+
 // TestMoveAtomic_AsUsers has the servers know each other by a user that may do only what it has to.
 func TestMoveAtomic_AsUsers(t *testing.T) {
 	for _, engine := range atomicEngines(t) {

@@ -324,7 +324,12 @@ func (w *wire) awaitOffset(ctx context.Context, offset int64) error {
 		if err != nil {
 			return err
 		}
-		has := parseInfo(got.list[0].text).offset()
+		said := parseInfo(got.list[0].text)
+		if !said.isReplica() {
+			// It has taken its primary's place, and counts for itself now.
+			return failed("info replication", w.ep, errorf(ErrLagging, "it is no replica any more"))
+		}
+		has := said.offset()
 		if has >= offset {
 			return nil
 		}

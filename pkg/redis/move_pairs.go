@@ -270,10 +270,25 @@ func (p *pair) stand(ctx context.Context, slots cluster.SlotSet) error {
 		}
 	}
 	p.todo = append(p.todo, fresh...)
+	if err := p.introduce(ctx, slots); err != nil {
+		return err
+	}
 	err := p.from.set(ctx, setSlots{tell, "NODE", p.to.ID})
 	if err != nil && (!isReply(err) || !p.gone(ctx, tell)) {
 		return err
 	}
 	p.moved.Slots = p.moved.Slots.Add(tell...)
 	return nil
+}
+
+// introduce has the target know that the source owns the slots. It may have no owner for those that it imports from a
+// node that was replaced: it hears that the old owner has lost them, but about slots that it imports it believes no
+// other. Then it takes neither keys nor clients.
+func (p *pair) introduce(ctx context.Context, slots cluster.SlotSet) error {
+	source, known := p.to.info.Table.Find(p.from.ID)
+	if !known {
+		return failed("move slots to", p.to.Endpoint, errorf(ErrUnknownNode, "%s", p.from.ID.Short()))
+	}
+	unknown := slots.Intersect(p.from.info.Self().Slots).Minus(source.Slots).Minus(p.to.info.Self().Slots)
+	return p.to.set(ctx, setSlots{slices.Collect(unknown.All()), "NODE", p.from.ID})
 }

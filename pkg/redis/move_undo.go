@@ -35,7 +35,11 @@ func (m *mover) takeBack(ctx context.Context, move SlotMove, pace *pace) (Moved,
 		}
 		slots = append(slots, slot)
 	}
+	err = p.introduce(ctx, move.Slots)
 	for window := range slices.Chunk(slots, windowSlots) {
+		if err != nil {
+			break
+		}
 		if m.over() || ctx.Err() != nil {
 			break
 		}

@@ -235,7 +235,7 @@ func (p *pair) turn(ctx context.Context, done, next *window) error {
 	for _, slot := range opened {
 		p.open[slot] = true
 	}
-	if err := p.empty(ctx, done); err != nil {
+	if err := p.settled(ctx, done); err != nil {
 		return err
 	}
 	if err := p.to.takeOver(ctx, given, opened, p.from.ID); err != nil {
@@ -247,20 +247,29 @@ func (p *pair) turn(ctx context.Context, done, next *window) error {
 		return err
 	}
 	p.moved.Slots = p.moved.Slots.Add(given...)
-	if len(given) == 0 {
+	return nil
+}
+
+// settled waits until a window can be given away: until the replicas of both ends have it, too. A replica of the
+// target that has less takes what it has not with it when it takes over. A replica of the source would have keys that
+// are gone, in slots that are another's, where nobody sees them until it gets the slots again.
+func (p *pair) settled(ctx context.Context, done *window) error {
+	if done == nil {
 		return nil
 	}
+	var group errgroup.Group
 	for _, c := range p.copies {
-		if err := c.await(ctx); err != nil {
-			return err
-		}
+		group.Go(safely(func() error { return c.await(ctx) }))
 	}
-	return nil
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return p.empty(ctx, done)
 }
 
 // empty makes sure that the source has no key of a window that is about to be given away, right before it is.
 func (p *pair) empty(ctx context.Context, done *window) error {
-	if done == nil || timeNow().Sub(done.counted) < staleCount {
+	if timeNow().Sub(done.counted) < staleCount {
 		return nil
 	}
 	counts, err := p.from.ctl.countKeys(ctx, done.slots())

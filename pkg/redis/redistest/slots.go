@@ -178,8 +178,31 @@ func (c *Cluster) strays(ctx context.Context, i int, owned cluster.SlotSet) erro
 	for _, n := range counts {
 		mine += n
 	}
-	if size != mine {
-		return fmt.Errorf("server %d has %d keys, and %d of them in slots that it owns", i, size, mine)
+	if size == mine {
+		return nil
 	}
-	return nil
+	var keys, astray []string
+	if err := conn.Do(ctx, radix.Cmd(&keys, "KEYS", "*")); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if slot := KeySlot(key); !owned.Has(slot) {
+			astray = append(astray, fmt.Sprintf("%s in %d", key, slot))
+		}
+	}
+	return fmt.Errorf("server %d has %d keys, and %d of them in slots that it owns; not %.40s", i, size, mine, astray)
+}
+
+// List sends a command that is answered with a list.
+func (s *Server) List(tb testing.TB, into *[]string, name string, args ...string) {
+	tb.Helper()
+	ep := s.UnixEndpoint()
+	conn, err := radix.Dialer{AuthPass: ep.Credentials.Password}.Dial(tb.Context(), ep.Network, ep.Addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.Do(tb.Context(), radix.Cmd(into, name, args...)); err != nil {
+		tb.Fatalf("%s at %s: %v", name, s.Addr(), err)
+	}
 }

@@ -1,0 +1,521 @@
+package redis_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+	"github.com/redisoperator/redis-operator/pkg/redis/redistest"
+)
+
+// How many runs there are of every engine, and where the seeds begin: $MOVE_RUNS and $MOVE_SEED.
+const (
+	defaultRuns = 40
+	runsEnv     = "MOVE_RUNS"
+	seedEnv     = "MOVE_SEED"
+)
+
+func fromEnv(tb testing.TB, name string, otherwise int) int {
+	tb.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		tb.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// mishap is what goes wrong while slots are on their way.
+type mishap string
+
+const (
+	moverKilled      mishap = "mover killed"
+	moverStopped     mishap = "mover stopped"
+	sourceKilled     mishap = "source killed"
+	targetKilled     mishap = "target killed"
+	sourceReplaced   mishap = "source replaced"              // by its replica, while it lives
+	sourceDied       mishap = "source killed and replaced"   // by its replica
+	replacedAndDied  mishap = "source replaced, then killed" // who took its place, and comes back
+	targetReplaced   mishap = "target killed and replaced"
+	everythingKilled mishap = "mover, source and target killed"
+)
+
+var mishaps = []mishap{
+	moverKilled, moverStopped, sourceKilled, targetKilled, sourceReplaced, sourceDied, replacedAndDied,
+	targetReplaced, everythingKilled,
+}
+
+// world is a cluster that things happen to: three shards of two nodes each.
+type world struct {
+	*redistest.Cluster
+	tb   testing.TB
+	rand *rand.Rand
+	fill map[string]bool // keys that nobody writes to
+	lost int             // with targets that were replaced
+	runs map[mishap]int
+}
+
+// mover is one that is at work.
+type mover struct {
+	stop  func()
+	ended <-chan error
+}
+
+const shards = 3
+
+// TestMoveSlots_Crashes moves slots again and again while clients write, and has something go wrong at a random
+// time. What is open is then closed as the tables say. Nothing that was acknowledged is missing.
+func TestMoveSlots_Crashes(t *testing.T) {
+	runs, seed := fromEnv(t, runsEnv, defaultRuns), fromEnv(t, seedEnv, 1)
+	for _, engine := range redistest.Engines(t) {
+		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
+			c := form(t, shards, 1, redistest.Options{Engine: engine, Config: []string{
+				"appendonly yes", "appendfsync always", "cluster-replica-no-failover yes", "cluster-require-full-coverage no",
+				"repl-backlog-size 32mb", "repl-diskless-load swapdb",
+			}})
+			w := &world{Cluster: c, tb: t, runs: map[mishap]int{}}
+			w.fill = map[string]bool{}
+			for _, cmd := range redistest.Strings("fill:", 5000, 100) {
+				w.fill[cmd[1]] = true
+			}
+			c.Fill(t, redistest.Strings("fill:", 5000, 100))
+			for run := range runs {
+				if w.run(uint64(seed + run)); t.Failed() { //nolint:gosec // small
+					return
+				}
+			}
+			t.Logf("%v; %d writes were lost with targets that were replaced", w.runs, w.lost)
+		})
+	}
+}
+
+// primary is the server that leads a shard now.
+func (w *world) primary(shard int) (leader int) {
+	redistest.Eventually(w.tb, 20*time.Second, func() error {
+		for _, i := range []int{shard, shard + shards} {
+			info, err := w.Clients.Observe(w.tb.Context(), w.Servers[i].Endpoint())
+			if err == nil && info.Self().Role == cluster.Primary && !info.Self().Slots.IsEmpty() {
+				leader = i
+				return nil
+			}
+		}
+		return fmt.Errorf("shard %d has no primary", shard)
+	})
+	return leader
+}
+
+// run is one move, one mishap, and what has to be done about it.
+func (w *world) run(seed uint64) {
+	w.tb.Helper()
+	w.rand = rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+	kind := mishaps[w.rand.IntN(len(mishaps))]
+	from := w.rand.IntN(shards)
+	to := (from + 1 + w.rand.IntN(shards-1)) % shards
+	source, target := w.primary(from), w.primary(to)
+	slots := w.some(w.Owned(w.tb, source), 64+w.rand.IntN(400))
+	wait := time.Duration(w.rand.IntN(80)) * time.Millisecond
+	o := classic
+	if w.rand.IntN(2) == 0 {
+		o.Profile = redis.ProfileLatency
+	}
+	what := fmt.Sprintf("seed %d: %s after %v, %s of %s from server %d to %d",
+		seed, kind, wait, o.Profile, slots, source, target)
+
+	failover := kind == sourceReplaced || kind == sourceDied || kind == replacedAndDied || kind == targetReplaced
+	opts := redistest.TrafficOptions{
+		Prefix: fmt.Sprintf("s%d:", seed), Keys: 50, Every: time.Millisecond, Seed: seed,
+		// A replica that takes over may answer for a moment with what it had.
+		Lenient: failover, NoCounters: failover,
+	}
+	if failover {
+		opts.Replicas = 1
+	}
+	traffic := redistest.StartTraffic(w.tb, w.Servers, opts)
+	redistest.Eventually(w.tb, 20*time.Second, func() error {
+		if traffic.Wrote() < 50 {
+			return errors.New("clients have not begun")
+		}
+		return nil
+	})
+	defer func() {
+		if w.tb.Failed() {
+			w.tb.Logf("%s\n%s", what, w.Nodes(context.Background()))
+		}
+	}()
+	m := w.move(kind, source, target, slots, o)
+	time.Sleep(wait)
+	w.strike(kind, m, source, target)
+	err := <-m.ended
+	w.heal()
+	conflicts := w.closeAll(o)
+	w.check(traffic, kind)
+	w.Whole(w.tb, w.primary(0), w.primary(1), w.primary(2))
+	w.runs[kind]++
+	if w.tb.Failed() {
+		w.tb.Log("the mover said", err, ";", conflicts, "conflicts")
+	}
+}
+
+// some are so many slots of a set, in one piece somewhere in it.
+func (w *world) some(of cluster.SlotSet, n int) cluster.SlotSet {
+	first := w.rand.IntN(max(1, of.Len()-n))
+	return of.Minus(of.Take(first)).Take(n)
+}
+
+// move begins to move, in a process of its own when that is to be killed.
+func (w *world) move(kind mishap, source, target int, slots cluster.SlotSet, o redis.MoveOptions) mover {
+	move := redis.SlotMove{From: w.End(w.tb, source), To: w.End(w.tb, target), Slots: slots}
+	if kind == moverKilled || kind == everythingKilled {
+		return w.moveApart(move, target, o)
+	}
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(w.tb.Context())
+	clients := redis.NewClients(redis.Dialer{})
+	go func() {
+		_, err := clients.MoveSlots(ctx, []redis.SlotMove{move}, o)
+		clients.Close()
+		cancel()
+		ended <- err
+	}()
+	return mover{stop: cancel, ended: ended}
+}
+
+// orderEnv is what TestMoverProcess has to do.
+const orderEnv = "MOVE_ORDER"
+
+// moveApart moves in another process, and comes back once that has begun.
+func (w *world) moveApart(move redis.SlotMove, target int, o redis.MoveOptions) mover {
+	text, err := json.Marshal(moveOrder{From: move.From, To: move.To, Slots: move.Slots.String(), Options: o})
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestMoverProcess$", "-test.timeout=1m")
+	cmd.Env = append(os.Environ(), orderEnv+"="+string(text))
+	if err := cmd.Start(); err != nil {
+		w.tb.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	redistest.Eventually(w.tb, 20*time.Second, func() error {
+		info, err := w.Clients.Observe(w.tb.Context(), w.Servers[target].Endpoint())
+		if err == nil && len(info.Self().Open) == 0 && info.Self().Slots.Intersect(move.Slots).IsEmpty() {
+			err = errors.New("it has not begun")
+		}
+		return err
+	})
+	return mover{stop: func() { _ = cmd.Process.Kill() }, ended: ended}
+}
+
+// moveOrder is a move for another process.
+type moveOrder struct {
+	From, To redis.MoveEnd
+	Slots    string
+	Options  redis.MoveOptions
+}
+
+// TestMoverProcess is that process. On its own it does nothing.
+func TestMoverProcess(t *testing.T) {
+	text := os.Getenv(orderEnv)
+	if text == "" {
+		return
+	}
+	var o moveOrder
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		t.Fatal(err)
+	}
+	slots, err := cluster.ParseSlots(o.Slots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients := redis.NewClients(redis.Dialer{})
+	defer clients.Close()
+	moves := []redis.SlotMove{{From: o.From, To: o.To, Slots: slots}}
+	if _, err = clients.MoveSlots(t.Context(), moves, o.Options); err != nil {
+		t.Error(err)
+	}
+}
+
+// strike has the mishap happen.
+func (w *world) strike(kind mishap, m mover, source, target int) {
+	w.tb.Helper()
+	kill := func(i int) {
+		w.Servers[i].Kill()
+		w.Servers[i].Restart(w.tb)
+	}
+	switch kind {
+	case moverKilled, moverStopped:
+		m.stop()
+	case sourceKilled:
+		kill(source)
+	case targetKilled:
+		kill(target)
+	case sourceReplaced:
+		w.replace(source)
+	case sourceDied:
+		w.Servers[source].Kill()
+		w.takeOver(source)
+		w.Servers[source].Restart(w.tb)
+	case replacedAndDied:
+		kill(w.replace(source))
+	case targetReplaced:
+		w.Servers[target].Kill()
+		w.takeOver(target)
+		w.Servers[target].Restart(w.tb)
+	case everythingKilled:
+		m.stop()
+		kill(source)
+		kill(target)
+	}
+}
+
+// replace has the other node of a shard take its place while it lives, as when a pod is to go: nothing is lost.
+func (w *world) replace(primary int) int {
+	w.tb.Helper()
+	return w.promote(primary, redis.Manual)
+}
+
+// takeOver has the other node of a shard take the place of one that has died. As our agents do, it first hears what
+// the others have: who takes over does so with all slots that it believes to be its primary's, and a node that has
+// just got one of them deletes what it has.
+func (w *world) takeOver(dead int) int {
+	w.tb.Helper()
+	redistest.Eventually(w.tb, 20*time.Second, func() error {
+		mine, err := w.Clients.Observe(w.tb.Context(), w.Servers[w.twin(dead)].Endpoint())
+		if err != nil {
+			return err
+		}
+		for i, o := range w.Clients.ObserveAll(w.tb.Context(), w.Endpoints()) {
+			if i == dead || i == w.twin(dead) || o.Err != nil {
+				continue
+			}
+			self := o.Info.Self()
+			theirs, _ := mine.Table.Find(self.ID)
+			if self.Role == cluster.Primary && !self.Slots.Minus(theirs.Slots).IsEmpty() {
+				return fmt.Errorf("server %d has slots that the replica does not know of", i)
+			}
+			said, _ := o.Info.Table.Find(w.IDs[dead])
+			known, _ := mine.Table.Find(w.IDs[dead])
+			if !said.Slots.Minus(known.Slots).IsEmpty() {
+				return fmt.Errorf("server %d knows of more slots of the dead one", i)
+			}
+		}
+		return nil
+	})
+	return w.promote(dead, redis.Takeover)
+}
+
+// twin is the other node of a shard.
+func (*world) twin(i int) int { return (i + shards) % (2 * shards) }
+
+func (w *world) promote(primary int, mode redis.FailoverMode) int {
+	w.tb.Helper()
+	replica := w.twin(primary)
+	ep := w.Servers[replica].Endpoint()
+	redistest.Eventually(w.tb, 30*time.Second, func() error {
+		info, err := w.Clients.Observe(w.tb.Context(), ep)
+		if err != nil || info.Self().Role == cluster.Primary {
+			return err
+		}
+		if err = w.Clients.Failover(w.tb.Context(), ep, mode); err != nil {
+			return err
+		}
+		return errors.New("it is no primary")
+	})
+	return replica
+}
+
+// heal waits until every shard has one primary, all agree on who owns what, and every replica is in sync.
+func (w *world) heal() {
+	w.tb.Helper()
+	redistest.Eventually(w.tb, time.Minute, func() error {
+		var errs []error
+		owners := map[cluster.NodeID]cluster.SlotSet{}
+		var infos []*cluster.NodeInfo
+		for i, o := range w.Clients.ObserveAll(w.tb.Context(), w.Endpoints()) {
+			if o.Err != nil {
+				return o.Err
+			}
+			self := o.Info.Self()
+			if !o.Info.StateOK || !o.Info.LinkUp {
+				errs = append(errs, fmt.Errorf("server %d: ok %v, link %v", i, o.Info.StateOK, o.Info.LinkUp))
+			}
+			if self.Role == cluster.Primary {
+				owners[self.ID] = self.Slots
+			}
+			infos = append(infos, o.Info)
+		}
+		if len(owners) != shards {
+			errs = append(errs, fmt.Errorf("%d primaries", len(owners)), w.follow(infos))
+		}
+		for i, info := range infos {
+			// What a node imports it believes to be where it was, whatever it is told.
+			var imported cluster.SlotSet
+			for _, open := range info.Self().Open {
+				imported = imported.Add(open.Slot)
+			}
+			for id, slots := range owners {
+				node, _ := info.Table.Find(id)
+				if node.Slots.Minus(imported) != slots.Minus(imported) || node.Role != cluster.Primary {
+					errs = append(errs, fmt.Errorf("server %d does not know what %s has", i, id.Short()))
+				}
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// follow has a primary without slots follow the other node of its shard. One that has lost only some of its slots to
+// who took its place does not do it by itself; and one that died with slots that nobody knew of yet still has them.
+func (w *world) follow(infos []*cluster.NodeInfo) error {
+	for i, info := range infos {
+		self, other := info.Self(), infos[w.twin(i)].Self()
+		if self.Role != cluster.Primary || other.Role != cluster.Primary || self.Slots.Len() > other.Slots.Len() {
+			continue
+		}
+		if self.Slots.IsEmpty() {
+			return w.Clients.Replicate(w.tb.Context(), w.Servers[i].Endpoint(), other.ID)
+		}
+		move := redis.SlotMove{From: w.End(w.tb, i), To: w.End(w.tb, w.twin(i)), Slots: self.Slots}
+		_, err := w.Clients.MoveSlots(w.tb.Context(), []redis.SlotMove{move}, classic)
+		return err
+	}
+	return nil
+}
+
+// closeAll closes what is open, by what the tables say: on in the same direction, or sometimes back.
+func (w *world) closeAll(o redis.MoveOptions) (conflicts int64) {
+	w.tb.Helper()
+	back := w.rand.IntN(4) == 0
+	redistest.Eventually(w.tb, time.Minute, func() error {
+		finish, clear, err := w.opened()
+		if err != nil || len(finish)+len(clear) == 0 {
+			return err
+		}
+		for _, c := range clear {
+			if err := w.Clients.ClearSlots(w.tb.Context(), c.at, c.slots, c.owner); err != nil {
+				return err
+			}
+		}
+		do := w.Clients.MoveSlots
+		if back {
+			do = w.Clients.UndoMoves
+		}
+		moved, err := do(w.tb.Context(), finish, o)
+		for _, m := range moved {
+			conflicts += m.Conflicts
+		}
+		if err != nil {
+			return err
+		}
+		return errors.New("look again")
+	})
+	return conflicts
+}
+
+// stale is marks that go.
+type stale struct {
+	at    redis.Endpoint
+	slots cluster.SlotSet
+	owner cluster.NodeID
+}
+
+// opened is what the tables say is open, and what has to be done about it.
+func (w *world) opened() (finish []redis.SlotMove, clear []stale, err error) {
+	leaders := [shards]*cluster.NodeInfo{}
+	shardOf := map[cluster.NodeID]int{}
+	for i, id := range w.IDs {
+		shardOf[id] = i % shards
+	}
+	at := [shards]int{}
+	owner := map[cluster.Slot]int{}
+	for shard := range shards {
+		at[shard] = w.primary(shard)
+		if leaders[shard], err = w.Clients.Observe(w.tb.Context(), w.Servers[at[shard]].Endpoint()); err != nil {
+			return nil, nil, err
+		}
+		for slot := range leaders[shard].Self().Slots.All() {
+			owner[slot] = shard
+		}
+	}
+	type way struct {
+		from, to   int
+		failedOver bool
+	}
+	ways := map[way]cluster.SlotSet{}
+	for shard, info := range leaders {
+		for _, open := range info.Self().Open {
+			peer, has := shardOf[open.Peer], owner[open.Slot]
+			switch {
+			case open.Importing && has == shard, !open.Importing && has != shard:
+				clear = append(clear, stale{
+					w.Servers[at[shard]].Endpoint(), cluster.SlotSet{}.Add(open.Slot), w.IDs[at[has]],
+				})
+			case open.Importing:
+				key := way{has, shard, open.Peer != w.IDs[at[has]]}
+				ways[key] = ways[key].Add(open.Slot)
+			default:
+				key := way{shard, peer, false}
+				ways[key] = ways[key].Add(open.Slot)
+			}
+		}
+	}
+	for key, slots := range ways {
+		if both := (way{key.from, key.to, true}); !key.failedOver {
+			slots = slots.Minus(ways[both]) // the target says that the source was replaced
+		}
+		if slots.IsEmpty() {
+			continue
+		}
+		finish = append(finish, redis.SlotMove{
+			From: w.End(w.tb, at[key.from]), To: w.End(w.tb, at[key.to]), Slots: slots, FailedOver: key.failedOver,
+		})
+	}
+	return finish, clear, nil
+}
+
+// check fails the test when something that was acknowledged is missing. With a target that died, and that its replica
+// has replaced, goes what the replica had not got yet: not more than was under way.
+func (w *world) check(traffic *redistest.Traffic, kind mishap) {
+	w.tb.Helper()
+	wrong := traffic.Wrong(w.tb)
+	found := map[string]bool{}
+	for shard := range shards {
+		var keys []string
+		w.Servers[w.primary(shard)].List(w.tb, &keys, "KEYS", "fill:*")
+		for _, key := range keys {
+			found[key] = true
+		}
+	}
+	for key := range w.fill {
+		if !found[key] {
+			wrong = append(wrong, key+" is gone")
+			delete(w.fill, key)
+		}
+	}
+	if kind == targetReplaced && len(wrong) <= mostLost {
+		w.lost += len(wrong)
+		return
+	}
+	for _, text := range wrong[:min(20, len(wrong))] {
+		w.tb.Error(text)
+	}
+	if len(wrong) > 0 {
+		w.tb.Errorf("%d writes are missing", len(wrong))
+	}
+}
+
+// mostLost is the keys of a window, and of the one that is opened while it is carried.
+const mostLost = 2 * 64

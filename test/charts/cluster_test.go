@@ -105,6 +105,8 @@ auth: {secretName: mine}
 placement: {zoneAware: false}
 disruption: {podDisruptionBudget: false}
 memory: {maxmemoryPercent: 60}
+migration: {balance: Bytes, engine: Classic, profile: Throughput, maxBatchMillis: 7, maxKeyBytes: 1000000000, parallelism: 2}
+paused: true
 podLabels: {a: b}
 podAnnotations: {c: d}
 nodeSelector: {disk: ssd}
@@ -132,25 +134,29 @@ extraEnv: [{name: TZ, value: UTC}]
 		"auth":             s.Auth.SecretName == "mine",
 		"placement":        !*s.Placement.ZoneAware,
 		"disruption":       !*s.Disruption.PodDisruptionBudget,
-		"memory":           *s.Memory.MaxmemoryPercent == 60,
-		"podLabels":        s.PodTemplate.Labels["a"] == "b",
-		"podAnnotations":   s.PodTemplate.Annotations["c"] == "d",
-		"nodeSelector":     pod.NodeSelector["disk"] == "ssd",
-		"tolerations":      len(pod.Tolerations) == 1,
-		"affinity":         pod.Affinity != nil && pod.Affinity.NodeAffinity != nil,
-		"topology":         len(pod.TopologySpreadConstraints) == 1,
-		"priority":         pod.PriorityClassName == "high",
-		"pull secrets":     len(pod.ImagePullSecrets) == 1,
-		"pod security":     *pod.SecurityContext.FSGroup == 1,
-		"grace":            *pod.TerminationGracePeriodSeconds == 0,
-		"init":             len(pod.InitContainers) == 1,
-		"volumes":          len(pod.Volumes) == 1,
-		"containers":       len(pod.Containers) == 2 && pod.Containers[1].Name == "exporter",
-		"image":            pod.Containers[0].Image == "valkey/valkey:9.1",
-		"pull policy":      pod.Containers[0].ImagePullPolicy == corev1.PullNever,
-		"security":         *pod.Containers[0].SecurityContext.RunAsUser == 2,
-		"mounts":           len(pod.Containers[0].VolumeMounts) == 1,
-		"env":              len(pod.Containers[0].Env) == 1,
+		"migration": s.Migration.Balance == redisv1.BalanceBytes && s.Migration.Engine == redisv1.EngineClassic &&
+			s.Migration.Profile == redisv1.ProfileThroughput && *s.Migration.MaxBatchMillis == 7 &&
+			s.Migration.MaxKeyBytes.Value() == 1000000000 && *s.Migration.Parallelism == 2,
+		"paused":         s.Paused,
+		"memory":         *s.Memory.MaxmemoryPercent == 60,
+		"podLabels":      s.PodTemplate.Labels["a"] == "b",
+		"podAnnotations": s.PodTemplate.Annotations["c"] == "d",
+		"nodeSelector":   pod.NodeSelector["disk"] == "ssd",
+		"tolerations":    len(pod.Tolerations) == 1,
+		"affinity":       pod.Affinity != nil && pod.Affinity.NodeAffinity != nil,
+		"topology":       len(pod.TopologySpreadConstraints) == 1,
+		"priority":       pod.PriorityClassName == "high",
+		"pull secrets":   len(pod.ImagePullSecrets) == 1,
+		"pod security":   *pod.SecurityContext.FSGroup == 1,
+		"grace":          *pod.TerminationGracePeriodSeconds == 0,
+		"init":           len(pod.InitContainers) == 1,
+		"volumes":        len(pod.Volumes) == 1,
+		"containers":     len(pod.Containers) == 2 && pod.Containers[1].Name == "exporter",
+		"image":          pod.Containers[0].Image == "valkey/valkey:9.1",
+		"pull policy":    pod.Containers[0].ImagePullPolicy == corev1.PullNever,
+		"security":       *pod.Containers[0].SecurityContext.RunAsUser == 2,
+		"mounts":         len(pod.Containers[0].VolumeMounts) == 1,
+		"env":            len(pod.Containers[0].Env) == 1,
 	} {
 		if !ok {
 			t.Errorf("%s is not passed on: %+v", what, s)

@@ -34,9 +34,21 @@ func TestBadInputIsRefused(t *testing.T) {
 		"20000 masters": {func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(20000)) }, "spec.numberOfMaster"},
 		"-1 replicas":   {func(rc *redisv1.RedisCluster) { rc.Spec.ReplicationFactor = new(int32(-1)) }, "spec.replicationFactor"},
 		"1600 nodes":    {func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(800)) }, "spec.replicationFactor"},
-		"no container":  {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Name = "db" }, "spec.podTemplate"},
-		"no image":      {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Image = "" }, "spec.podTemplate"},
-		"command":       {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Command = []string{"sh"} }, "command"},
+		"-1 bytes of a key": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Migration.MaxKeyBytes = new(resource.MustParse("-1"))
+		}, "spec.migration.maxKeyBytes"},
+		"no time for a batch": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Migration.MaxBatchMillis = new(int32(0))
+		}, "spec.migration.maxBatchMillis"},
+		"65 pairs": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Migration.Parallelism = new(int32(65))
+		}, "spec.migration.parallelism"},
+		"engine":       {func(rc *redisv1.RedisCluster) { rc.Spec.Migration.Engine = "Fast" }, "spec.migration.engine"},
+		"balance":      {func(rc *redisv1.RedisCluster) { rc.Spec.Migration.Balance = "Keys" }, "spec.migration.balance"},
+		"profile":      {func(rc *redisv1.RedisCluster) { rc.Spec.Migration.Profile = "Slow" }, "spec.migration.profile"},
+		"no container": {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Name = "db" }, "spec.podTemplate"},
+		"no image":     {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Image = "" }, "spec.podTemplate"},
+		"command":      {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Command = []string{"sh"} }, "command"},
 		"second reserved": {func(rc *redisv1.RedisCluster) {
 			spec(rc).Containers = append(spec(rc).Containers, container("redisnode"))
 		}, "redisnode"},

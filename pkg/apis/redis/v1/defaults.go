@@ -19,7 +19,7 @@ func SetDefaults(rc *RedisCluster) {
 	setWord(&m.Profile, ProfileLatency)
 	setDefault(&m.MaxBatchMillis, DefaultMaxBatchMillis)
 	setDefault(&m.Parallelism, DefaultParallelism)
-	setDefault(&m.MaxKeyBytes, *resource.NewQuantity(DefaultMaxKeyBytes, resource.BinarySI))
+	setDefault(&m.MaxKeyBytes, resource.MustParse(DefaultMaxKeyBytes))
 }
 
 func setWord[T ~string](field *T, value T) {

@@ -27,6 +27,6 @@ const (
 	DefaultReplicationFactor int32 = 1
 	DefaultMaxmemoryPercent  int32 = 75
 	DefaultMaxBatchMillis    int32 = 5
-	DefaultMaxKeyBytes       int64 = 64 << 20
+	DefaultMaxKeyBytes             = "64Mi"
 	DefaultParallelism       int32 = 0
 )

@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -193,7 +192,7 @@ func TestView_ChooseLeaving_StaysWithIt(t *testing.T) {
 		for i, s := range shards {
 			holdings[i] = cluster.Holding{Node: s.ID, Slots: s.Slots, Leaves: slices.Contains(leaving, s.ID)}
 		}
-		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "parts"), 3))
+		rng := dice(t)
 		for range 4 {
 			holdings = after(holdings, part(rng, cluster.Balance(holdings, nil)))
 			left := 0

@@ -50,6 +50,13 @@ func balanceWeights(holdings []*Holding, weights *Weights) []Transfer {
 			s.give(p, s.settle)
 		}
 	}
+	s.keep = s.share // when it was not enough
+	for _, p := range s.stay {
+		if p.gives {
+			p.slack = 0
+			s.give(p, s.settleFar)
+		}
+	}
 	return s.transfers()
 }
 
@@ -98,10 +105,10 @@ func newScale(holdings []*Holding, weights *Weights) *scale {
 	}
 	mean, coarsest := s.weigh(weights)
 	n := int64(len(s.stay))
-	s.light = min(max(4*mean, coarsest), s.total/(4*n))
+	s.light = min(max(2*mean, coarsest, min(4*mean, s.total/n/endTolerance)), s.total/(2*n))
 	s.placeHeavy()
 	s.findShare()
-	s.light = min(s.light, s.share/4)
+	s.light = min(s.light, s.share/2)
 	s.near = max(s.share/endTolerance, s.light)
 	s.tolerance = s.near + s.light
 	for i, p := range s.stay {
@@ -282,6 +289,14 @@ func (s *scale) settle(from *pan, w int64) *pan {
 	}
 	if from.Leaves || to.load+w <= min(full, from.load-w) {
 		return to
+	}
+	return nil
+}
+
+// settleFar is settle for those that are still far below their share.
+func (s *scale) settleFar(from *pan, w int64) *pan {
+	if s.lightest().load < s.share-s.near {
+		return s.settle(from, w)
 	}
 	return nil
 }

@@ -397,6 +397,9 @@ func (w *World) Open(slot cluster.Slot, at string) *World {
 	return w
 }
 
+// NoCuts has moves done in full from now on.
+func (w *World) NoCuts() { w.settings.Cuts = 0 }
+
 // Cut has the next step that moves slots do half of it, and then be cut at a stage (see Open).
 func (w *World) Cut(at string) *World {
 	w.cutAt = stageOf(at)

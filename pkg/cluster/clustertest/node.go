@@ -129,7 +129,7 @@ func (n *node) claimed(claim slotSet) slotSet {
 		return claim
 	}
 	if held := n.marks.slots(true).Intersect(*claim); !held.IsEmpty() {
-		return share((*claim).Minus(held))
+		return share(set(claim).Minus(held))
 	}
 	return claim
 }

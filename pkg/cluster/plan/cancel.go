@@ -9,8 +9,8 @@ import (
 
 // cancelMigrations stops migrations that servers carry out by themselves and that are not wanted any more, before
 // anything else: each would move all its slots to where they do not belong.
-// Invariant: whatever the spec says by now, no slot moves twice. A migration that is part of what is to move goes on, and
-// so does one of which that cannot be said; while the cluster is paused all do.
+// Invariant: whatever the spec says by now, no slot moves twice. A migration that is part of what is to move goes on,
+// and so does one of which that cannot be said; while the cluster is paused all do.
 func cancelMigrations(w Wanted, v cluster.View) (Decision, bool) {
 	if w.Paused || !v.Served() || !v.Contested().IsEmpty() {
 		return Decision{}, false
@@ -51,8 +51,8 @@ func podsOf(cancels []Cancel) []string {
 	return pods
 }
 
-// wantedTask says that a server's own migration is part of what is to move. While new shards are still to come, which it
-// is cannot be told, but how much: neither may the target get beyond its share, nor the source fall below.
+// wantedTask says that a server's own migration is part of what is to move. While new shards are still to come, it
+// cannot be told which slots that is, but how many: neither may the target get beyond its share, nor the source below.
 func wantedTask(w Wanted, v cluster.View, task cluster.SlotTask) bool {
 	if vacantShards(w, v) > len(founders(w, v)) && v.Weights == nil {
 		share := cluster.SlotCount / w.Primaries

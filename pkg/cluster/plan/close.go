@@ -23,8 +23,8 @@ func closeOpenSlots(w Wanted, v cluster.View) (Decision, bool) {
 		words = append(words, describe("taking back the move of", c.undo))
 	}
 	if len(c.recall) > 0 {
-		words = append(words, fmt.Sprintf("taking back %s from whoever has some of their keys, but for those that only %s had",
-			count(slotsOf(c.recall).Len(), "slot", "slots"), nodeNames(c.gone)))
+		words = append(words, fmt.Sprintf("taking back %s from whoever has some of their keys,"+
+			" but for those that only %s had", count(slotsOf(c.recall).Len(), "slot", "slots"), nodeNames(c.gone)))
 	}
 	if len(c.clear) > 0 {
 		var slots cluster.SlotSet

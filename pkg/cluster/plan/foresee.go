@@ -10,8 +10,8 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-// foreseenRules are those whose steps change what there is, in the order of rules, and those that say why there are none.
-// Who has yet to hear of whom is not part of an outline.
+// foreseenRules are those whose steps change what there is, in the order of rules, and those that say why there are
+// none. Who has yet to hear of whom is not part of an outline.
 var foreseenRules = []rule{
 	cancelMigrations, replaceEndedPods, replaceStuckPods, dropUnstartedPods, createMissingPods,
 	coverSlots, attachReplicas,
@@ -148,12 +148,11 @@ func (f *foreseer) goOn() bool {
 
 // take carries out a step on the view, and says so.
 func (f *foreseer) take(d Decision) {
-	switch d.Step.(type) {
-	case MoveSlots:
-	case DeletePod:
+	if _, moves := d.Step.(MoveSlots); !moves {
 		f.flushMoves()
-	default:
-		f.flush()
+	}
+	if _, deletes := d.Step.(DeletePod); !deletes {
+		f.flushDeletes()
 	}
 	switch s := d.Step.(type) {
 	case CreatePods:
@@ -281,9 +280,13 @@ func (f *foreseer) close(s CloseSlots) {
 	}
 }
 
-// flush says what has been gathered of moves and deletes.
+// flush says what has been gathered of moves and deletes, of which there are never both.
 func (f *foreseer) flush() {
 	f.flushMoves()
+	f.flushDeletes()
+}
+
+func (f *foreseer) flushDeletes() {
 	if n := len(f.deletes); n > 0 {
 		f.say(fmt.Sprintf("deleting %s, one after the other: %s", count(n, "pod", "pods"), list(f.deletes)))
 	}
@@ -291,12 +294,6 @@ func (f *foreseer) flush() {
 }
 
 func (f *foreseer) flushMoves() {
-	if len(f.moves) > 0 && len(f.deletes) > 0 {
-		moves := f.moves
-		f.moves = nil
-		f.flush()
-		f.moves = moves
-	}
 	slices.SortStableFunc(f.moves, func(a, b foreseenMove) int {
 		return cmp.Or(cmp.Compare(f.ordinal(a.from), f.ordinal(b.from)), cmp.Compare(f.ordinal(a.to), f.ordinal(b.to)))
 	})

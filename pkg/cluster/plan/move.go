@@ -1,16 +1,11 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
-)
-
-// What is left as it is while nothing is on the move, in parts of a share: moving costs more than it brings.
-const (
-	slotTolerance = 50 // 2 %: somebody has moved a few slots by hand, and knows why
-	byteTolerance = 10 // 10 %: data comes and goes
 )
 
 // drainSurplusShards moves the slots of the shards that leave to those that stay, straight to where they belong in
@@ -24,8 +19,8 @@ func drainSurplusShards(w Wanted, v cluster.View) (Decision, bool) {
 	return moveSlots(w, v, DrainingShards)
 }
 
-// balanceSlots moves slots until each shard has its share. What differs little stays as it is, unless slots are being
-// moved anyway.
+// balanceSlots moves slots until each shard has its share. What is not worth to begin stays as it is, unless slots are
+// being moved anyway.
 // Invariant: as for drainSurplusShards. A new shard has its replicas in sync before it is given the first slot, and
 // every shard that is wanted is there, so that no slot has to move a second time.
 func balanceSlots(w Wanted, v cluster.View) (Decision, bool) {
@@ -78,6 +73,9 @@ func moveSlots(w Wanted, v cluster.View, reason string) (Decision, bool) {
 	if len(moves) == 0 {
 		return Decision{}, false
 	}
+	slices.SortFunc(moves, func(a, b Move) int {
+		return cmp.Or(ordinalOf(v, a.From)-ordinalOf(v, b.From), ordinalOf(v, a.To)-ordinalOf(v, b.To))
+	})
 	return Decision{
 		Step:    MoveSlots{Moves: moves},
 		Reason:  reason,
@@ -87,6 +85,11 @@ func moveSlots(w Wanted, v cluster.View, reason string) (Decision, bool) {
 }
 
 func endOf(m cluster.Member) End { return End{Pod: m.Pod.Name, Node: m.ID()} }
+
+func ordinalOf(v cluster.View, end End) int {
+	m, _ := v.Member(end.Node)
+	return m.Pod.Ordinal
+}
 
 func shardOf(shards []cluster.Shard, id cluster.NodeID) cluster.Shard {
 	i := slices.IndexFunc(shards, func(s cluster.Shard) bool { return s.ID == id })
@@ -151,14 +154,13 @@ func planned(w Wanted, v cluster.View) []cluster.Transfer {
 		return nil
 	}
 	leaving := v.ChooseLeaving(len(members) - w.Primaries)
-	slices.SortFunc(members, func(a, b cluster.Shard) int { return a.Primary.Pod.Ordinal - b.Primary.Pod.Ordinal })
 	holdings := make([]cluster.Holding, len(members))
 	for i := range members {
 		holdings[i] = cluster.Holding{
 			Node: members[i].ID, Slots: members[i].Slots, Leaves: slices.Contains(leaving, members[i].ID),
 		}
 	}
-	if len(leaving) == 0 && !w.Moving && even(holdings, v.Weights) {
+	if len(leaving) == 0 && !w.Moving && cluster.Even(holdings, v.Weights) {
 		return nil
 	}
 	return cluster.Balance(holdings, v.Weights)
@@ -179,38 +181,6 @@ func steady(v cluster.View) bool {
 		}
 	}
 	return true
-}
-
-// even says that no share is further from the mean than is left alone.
-func even(holdings []cluster.Holding, weights *cluster.Weights) bool {
-	tolerance := int64(slotTolerance)
-	if weights != nil {
-		tolerance = byteTolerance
-	}
-	loads := make([]int64, len(holdings))
-	var sum int64
-	for i := range holdings {
-		if holdings[i].Slots.IsEmpty() {
-			return false
-		}
-		loads[i] = load(holdings[i].Slots, weights)
-		sum += loads[i]
-	}
-	mean := sum / int64(len(loads))
-	least := max(mean/tolerance, 1)
-	return !slices.ContainsFunc(loads, func(l int64) bool { return l < mean-least || l > mean+1+least })
-}
-
-// load is what slots weigh, or how many they are.
-func load(slots cluster.SlotSet, weights *cluster.Weights) int64 {
-	if weights == nil {
-		return int64(slots.Len())
-	}
-	var sum int64
-	for slot := range slots.All() {
-		sum += weights[slot]
-	}
-	return sum
 }
 
 // overfull says which primaries could not hold what is to come to them beside what they have.
@@ -236,7 +206,11 @@ func overfull(w Wanted, v cluster.View, transfers []cluster.Transfer) []string {
 // bytesIn is what comes with the slots: what they weigh, or their part of what their owner holds.
 func bytesIn(v cluster.View, t cluster.Transfer) int64 {
 	if v.Weights != nil {
-		return load(t.Slots, v.Weights)
+		var sum int64
+		for slot := range t.Slots.All() {
+			sum += v.Weights[slot]
+		}
+		return sum
 	}
 	source, _ := v.Member(t.From)
 	return source.Info.DataBytes * int64(t.Slots.Len()) / int64(max(1, source.Info.Self().Slots.Len()))

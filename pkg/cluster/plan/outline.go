@@ -55,15 +55,13 @@ type Speed struct {
 // with keys of 100 bytes, of 10 KB, and none.
 var (
 	// SpeedLatency is key by key, with pauses of half a millisecond: 250,000 keys in 6.9 s.
-	SpeedLatency = Speed{SlotsPerSecond: 2000, KeysPerSecond: 35e3, BytesPerSecond: 20e6, PodStart: podStart, PodStop: podStop}
+	SpeedLatency = Speed{2000, 35e3, 20e6, podStart, podStop}
 	// SpeedThroughput is key by key, done soonest: 72,000 to 101,000 small keys a second, 57 MB of large ones.
-	SpeedThroughput = Speed{SlotsPerSecond: 8000, KeysPerSecond: 85e3, BytesPerSecond: 50e6, PodStart: podStart, PodStop: podStop}
+	SpeedThroughput = Speed{8000, 85e3, 50e6, podStart, podStop}
 	// SpeedAtomic is whole slots at once, by the servers themselves (Valkey 9, Redis 8.4).
-	SpeedAtomic = Speed{SlotsPerSecond: 8000, KeysPerSecond: 500e3, BytesPerSecond: 300e6, PodStart: podStart, PodStop: podStop}
+	SpeedAtomic = Speed{8000, 500e3, 300e6, podStart, podStop}
 	// SpeedSlotsOnly leaves the keys behind.
-	SpeedSlotsOnly = Speed{
-		SlotsPerSecond: 8000, KeysPerSecond: math.Inf(1), BytesPerSecond: math.Inf(1), PodStart: podStart, PodStop: podStop,
-	}
+	SpeedSlotsOnly = Speed{8000, math.Inf(1), math.Inf(1), podStart, podStop}
 )
 
 // Measured in the lab, whose images are on the host: from CreatePods to Ready, and from DeletePod to forgotten.

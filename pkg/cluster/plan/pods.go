@@ -149,7 +149,7 @@ func lastHopes(w Wanted, v cluster.View) []int {
 		_, seen := v.Member(set.peer)
 		return !seen
 	})
-	if lostSlots(w, v).IsEmpty() && !(gone && complete(v)) {
+	if lostSlots(w, v).IsEmpty() && (!gone || !complete(v)) {
 		return nil
 	}
 	return lostVolumes(v)

@@ -7,11 +7,11 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-// attachReplicas makes nodes without slots replicas of the shards that lack some, new ones too, as placement says, all
-// at once.
+// attachReplicas makes nodes without slots replicas of the shards that lack some, new ones too, as placement says,
+// all at once.
 // Invariant: no node loses data by it: who gets a primary has no slots in any table and no keys, nor part of a slot
-// that is on its way, or follows such a primary, or is a copy that its shard can spare. A place that a node that was not
-// seen may come back to is kept free, and so is a node for each new shard.
+// that is on its way, or follows such a primary, or is a copy that its shard can spare. A place that a node that was
+// not seen may come back to is kept free, and so is a node for each new shard.
 func attachReplicas(w Wanted, v cluster.View) (Decision, bool) {
 	if !formed(w, v) || !v.Contested().IsEmpty() {
 		return Decision{}, false

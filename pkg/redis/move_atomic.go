@@ -42,7 +42,7 @@ func (c *Clients) moveAtomic(ctx context.Context, moves []SlotMove, o MoveOption
 		if m.poll(ctx) {
 			wait = shortestPoll
 		} else {
-			wait = min(wait*5/4, longestPoll)
+			wait = min(wait*9/8, longestPoll)
 		}
 		if !inTime {
 			break

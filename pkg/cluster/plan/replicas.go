@@ -109,8 +109,8 @@ func orphaned(v cluster.View, m cluster.Member) bool {
 }
 
 // rehome finds primaries for replicas that no vacancy takes: copies that one shard has too many of go to one that
-// lacks some, and orphans beyond what is wanted go where there are fewest when who they follow is not there any more, so
-// that it can be forgotten. Those of a primary that is there are about to go with it.
+// lacks some, and orphans beyond what is wanted go where there are fewest, when who they follow is not there any more,
+// so that it can be forgotten. Those of a primary that is there are about to go with it.
 func rehome(w Wanted, v cluster.View, vacancies []cluster.Vacancy) []cluster.Attachment {
 	var loose []cluster.Member
 	shards := slices.DeleteFunc(slices.Clone(v.Shards()), func(s cluster.Shard) bool { return !s.Primary.Live() })

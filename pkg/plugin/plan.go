@@ -244,6 +244,9 @@ func (c *command) printPlan(p *prospect) error {
 	if output != OutputJSON && output != OutputYAML {
 		return c.print(planText(p, c.look()))
 	}
+	if p.waits != "" {
+		p.status.Steps = append(slices.Clone(p.status.Steps), "wait: "+p.waits) // as the operator says it
+	}
 	text, err := json.MarshalIndent(p.status, "", "    ")
 	if err == nil && output == OutputYAML {
 		text, err = yaml.JSONToYAML(text)

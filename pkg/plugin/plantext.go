@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	// movesShown and podsShown are printed, unless the output is wide.
+	// movesShown, podsShown and the cells of a step are printed, unless the output is wide: slots can be many ranges.
 	movesShown = 16
 	podsShown  = 6
+	stepShown  = 200
 	// planTitles is where the figures of a plan begin.
 	planTitles = 11
 )
@@ -34,7 +35,11 @@ func planText(p *prospect, l look) string {
 	}
 	digits := len(fmt.Sprint(len(p.status.Steps)))
 	for i, step := range p.status.Steps {
-		lines = append(lines, wrap(fmt.Sprintf("%*d. %s", digits, i+1, oneLine(step)), l.width, digits+2)...)
+		text := oneLine(step)
+		if !l.wide {
+			text = clip(text, stepShown)
+		}
+		lines = append(lines, wrap(fmt.Sprintf("%*d. %s", digits, i+1, text), l.width, digits+2)...)
 	}
 	if p.waits != "" {
 		lines = append(lines, wrap("Then it waits, and what comes after is not known: "+oneLine(p.waits), l.width, 2)...)

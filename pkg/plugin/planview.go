@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -32,17 +31,15 @@ func viewOf(rc *redisv1.RedisCluster, live []LiveInfo) cluster.View {
 			said[l.PodName] = l.Info
 		}
 	}
-	table := tableOf(rc.Status.Nodes)
 	var v cluster.View
-	for _, n := range rc.Status.Nodes {
+	for i, n := range rc.Status.Nodes {
 		_, ordinal := splitPod(n.PodName)
 		m := cluster.Member{Pod: cluster.Pod{
 			Name: n.PodName, Ordinal: ordinal, IP: n.IP, Host: n.Host, Zone: n.Zone, State: cluster.PodRunning, Ready: true,
 		}}
 		if n.ID != "" {
 			m.Info = infoOf(rc, said[n.PodName])
-			m.Info.Table = slices.Clone(table)
-			m.Info.Table[table.Index(cluster.NodeID(n.ID))].Flags.Myself = true
+			m.Info.Table = cluster.Table{selfOf(n, uint64(i)+1)}
 		} else {
 			m.Unseen = "the operator could not ask it"
 		}
@@ -59,30 +56,17 @@ func viewOf(rc *redisv1.RedisCluster, live []LiveInfo) cluster.View {
 	return v
 }
 
-// The ports of every node: no rule cares, as long as all have them.
-const (
-	redisPort = 6379
-	busPort   = 16379
-)
-
-// tableOf is the table that every node would have.
-func tableOf(nodes []redisv1.NodeStatus) cluster.Table {
-	var table cluster.Table
-	for i, n := range nodes {
-		if n.ID == "" {
-			continue
-		}
-		node := cluster.Node{
-			ID: cluster.NodeID(n.ID), Addr: cluster.Addr{IP: n.IP, Port: redisPort, BusPort: busPort}, Role: cluster.Primary,
-			ConfigEpoch: uint64(i) + 1, Connected: true, Slots: slotsOf(n),
-		}
-		if n.Role == redisv1.RoleReplica {
-			node.Role, node.PrimaryID, node.ConfigEpoch = cluster.Replica, cluster.NodeID(n.MasterRef), 0
-		}
-		table = append(table, node)
+// selfOf is a node's own line of its table. There are no other lines: the status knows nothing of a node that the node
+// itself did not say.
+func selfOf(n redisv1.NodeStatus, epoch uint64) cluster.Node {
+	self := cluster.Node{
+		ID: cluster.NodeID(n.ID), Addr: cluster.Addr{IP: n.IP}, Role: cluster.Primary, Connected: true,
+		ConfigEpoch: epoch, Slots: slotsOf(n), Flags: cluster.Flags{Myself: true},
 	}
-	slices.SortFunc(table, func(a, b cluster.Node) int { return cmp.Compare(a.ID, b.ID) })
-	return table
+	if n.Role == redisv1.RoleReplica {
+		self.Role, self.PrimaryID, self.ConfigEpoch = cluster.Replica, cluster.NodeID(n.MasterRef), 0
+	}
+	return self
 }
 
 func infoOf(rc *redisv1.RedisCluster, said Info) *cluster.NodeInfo {

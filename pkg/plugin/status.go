@@ -110,7 +110,7 @@ func standstill(rc *redisv1.RedisCluster) string {
 // standsStill says of a reason that only a person can change something about it.
 func standsStill(reason string) bool {
 	return slices.Contains([]string{
-		plan.Paused, plan.DataDoesNotFit, redisv1.ReasonDryRun, redisv1.ReasonInvalidSpec,
+		plan.Paused, plan.DataDoesNotFit, redisv1.ReasonDryRun, redisv1.ReasonInvalidSpec, redisv1.ReasonKeyTooBig,
 	}, reason)
 }
 
@@ -138,7 +138,7 @@ func statusLine(rc *redisv1.RedisCluster, now time.Time) string {
 
 // statusText is the conditions of a RedisCluster in words, and a picture of the migration that is under way.
 func statusText(rc *redisv1.RedisCluster, l look, now time.Time) string {
-	lines := append(wrap(l.paint.with(bold, headline(rc)), l.width, 2), "")
+	lines := append(coloured(wrap(headline(rc), l.width, 2), l, bold), "")
 	if m := rc.Status.Migration; m != nil {
 		lines = append(append(lines, progressOf(m).lines(l, now)...), "")
 	}

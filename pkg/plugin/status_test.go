@@ -295,7 +295,7 @@ func TestWatchStatusInPlace(t *testing.T) {
 
 func TestWatchStatusStandsStill(t *testing.T) {
 	t.Parallel()
-	for _, reason := range []string{"Paused", "DataDoesNotFit", "DryRun", "InvalidSpec"} {
+	for _, reason := range []string{"Paused", "DataDoesNotFit", "DryRun", "InvalidSpec", "KeyTooBig"} {
 		f := newFixture("default", nil)
 		script(t, f, moving("default", "demo"), standing(reason, "so it is"))
 		err := f.run(t.Context(), "status", "demo", "--until-done")
@@ -328,6 +328,18 @@ func TestWatchStatusEnds(t *testing.T) {
 	}
 	if err := f.run(ctx, "status", "demo", "--watch"); err != nil {
 		t.Errorf("Ctrl-C ends a watch in %v", err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	client, ok := f.clients.Redis.(*fake.Clientset)
+	if !ok {
+		t.Fatalf("%T", f.clients.Redis)
+	}
+	client.PrependReactor("get", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
+		cancel() // in the middle of a look
+		return true, nil, ctx.Err()
+	})
+	if err := f.run(ctx, "status", "demo", "--watch"); err != nil {
+		t.Errorf("Ctrl-C in the middle of a look ends in %v", err)
 	}
 	if err := newFixture("default", nil).run(t.Context(), "status", "demo", "--until-done"); err == nil {
 		t.Error("a RedisCluster that is not there is done")

@@ -131,26 +131,41 @@ func clip(line string, width int) string {
 	return b.String()
 }
 
-// wrap breaks a text between words into lines of no more than so many columns, those after the first one indented. A
-// word that is longer is left whole.
+// wrap breaks a text between words into lines of no more than so many columns, those after the first one indented.
+// Only a word that is longer than a line is broken itself.
 func wrap(text string, width, indent int) []string {
-	if width <= 0 || cells(text) <= width {
+	if width <= indent+1 || cells(text) <= width {
 		return []string{text}
 	}
+	pad := strings.Repeat(" ", indent)
+	words := strings.Split(text, " ")
 	var lines []string
-	line := ""
-	for word := range strings.SplitSeq(text, " ") {
-		switch {
-		case line == "":
-			line = word
-		case cells(line)+1+cells(word) <= width:
+	line := words[0]
+	for _, word := range words[1:] {
+		lines, line = breakUp(lines, line, pad, width)
+		if cells(line)+1+cells(word) <= width {
 			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = strings.Repeat(" ", indent) + word
+		} else {
+			lines, line = append(lines, line), pad+word
 		}
 	}
+	lines, line = breakUp(lines, line, pad, width)
 	return append(lines, line)
+}
+
+// breakUp adds a line that is too long, but for its end.
+func breakUp(lines []string, line, pad string, width int) (full []string, rest string) {
+	for cells(line) > width {
+		n, cut := 0, 0
+		for i, r := range line {
+			if n += runeCells(r); n > width {
+				cut = i
+				break
+			}
+		}
+		lines, line = append(lines, line[:cut]), pad+line[cut:]
+	}
+	return lines, line
 }
 
 // canvas draws a text over the one that it drew before.

@@ -100,8 +100,13 @@ func TestWrap(t *testing.T) {
 		{"one two three", 13, []string{"one two three"}},
 		{"one two three", 12, []string{"one two", "  three"}},
 		{"one two three", 8, []string{"one two", "  three"}},
-		{"one two three", 5, []string{"one", "  two", "  three"}},
-		{"averylongword two", 5, []string{"averylongword", "  two"}},
+		{"one two three", 7, []string{"one two", "  three"}},
+		{"one two three", 5, []string{"one", "  two", "  thr", "  ee"}},
+		{"averylongword two", 7, []string{"averylo", "  ngwor", "  d two"}},
+		{"a averylongword", 7, []string{"a", "  avery", "  longw", "  ord"}},
+		{" 1. one two", 7, []string{" 1. one", "  two"}},
+		{"漢字漢字漢字", 5, []string{"漢字", "  漢", "  字", "  漢", "  字"}},
+		{"one two", 3, []string{"one two"}},
 		{"", 5, []string{""}},
 	} {
 		if got := wrap(c.text, c.width, 2); !slices.Equal(got, c.want) {

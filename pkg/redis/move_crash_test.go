@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,27 +80,31 @@ const shards = 3
 // time. What is open is then closed as the tables say. Nothing that was acknowledged is missing.
 func TestMoveSlots_Crashes(t *testing.T) {
 	runs, seed := fromEnv(t, runsEnv, defaultRuns), fromEnv(t, seedEnv, 1)
-	for _, engine := range redistest.Engines(t) {
-		t.Run(engine.Name, func(t *testing.T) {
-			t.Parallel()
-			c := form(t, shards, 1, redistest.Options{Engine: engine, Config: []string{
-				"appendonly yes", "appendfsync always", "cluster-replica-no-failover yes", "cluster-require-full-coverage no",
-				"repl-backlog-size 32mb", "repl-diskless-load swapdb",
-			}})
-			w := &world{Cluster: c, tb: t, runs: map[mishap]int{}}
-			w.fill = map[string]bool{}
-			for _, cmd := range redistest.Strings("fill:", 5000, 100) {
-				w.fill[cmd[1]] = true
-			}
-			c.Fill(t, redistest.Strings("fill:", 5000, 100))
-			for run := range runs {
-				if w.run(uint64(seed + run)); t.Failed() { //nolint:gosec // small
-					return
-				}
-			}
-			t.Logf("%v; %d writes were lost with targets that were replaced", w.runs, w.lost)
-		})
+	// All at the same time, however many processors there are: most of the time servers come back.
+	var all sync.WaitGroup
+	for i, engine := range redistest.Engines(t) {
+		all.Go(func() { t.Run(engine.Name, func(t *testing.T) { crash(t, engine, runs, seed+1000*i) }) })
 	}
+	all.Wait()
+}
+
+func crash(t *testing.T, engine redistest.Engine, runs, seed int) {
+	c := form(t, shards, 1, redistest.Options{Engine: engine, Config: []string{
+		"appendonly yes", "appendfsync always", "cluster-replica-no-failover yes", "cluster-require-full-coverage no",
+		"repl-backlog-size 32mb", "repl-diskless-load swapdb",
+	}})
+	w := &world{Cluster: c, tb: t, runs: map[mishap]int{}}
+	w.fill = map[string]bool{}
+	for _, cmd := range redistest.Strings("fill:", 5000, 100) {
+		w.fill[cmd[1]] = true
+	}
+	c.Fill(t, redistest.Strings("fill:", 5000, 100))
+	for run := range runs {
+		if w.run(uint64(seed + run)); t.Failed() { //nolint:gosec // small
+			return
+		}
+	}
+	t.Logf("%v; %d writes were lost with targets that were replaced", w.runs, w.lost)
 }
 
 // primary is the server that leads a shard now.
@@ -121,7 +126,7 @@ func (w *world) primary(shard int) (leader int) {
 func (w *world) run(seed uint64) {
 	w.tb.Helper()
 	w.rand = rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
-	kind := mishaps[w.rand.IntN(len(mishaps))]
+	kind := mishaps[seed%uint64(len(mishaps))]
 	from := w.rand.IntN(shards)
 	to := (from + 1 + w.rand.IntN(shards-1)) % shards
 	source, target := w.primary(from), w.primary(to)

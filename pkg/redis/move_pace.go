@@ -21,7 +21,7 @@ const (
 	// throughputBatch is the default of MoveOptions.MaxBatch.
 	throughputBatch = 5 * time.Millisecond
 	// latencyDuty is the part of its time that a node gives to batches at most when latency counts.
-	latencyDuty = 0.5
+	latencyDuty = 1.0 / 3
 	// lowestShare is how far the guard takes batches down, and lowestDuty how far it takes the duty down. A machine that
 	// is too slow for other reasons does not get better by moving nothing.
 	lowestShare = 1.0 / 4

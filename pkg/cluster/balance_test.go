@@ -47,6 +47,19 @@ func resized(holdings []cluster.Holding, m int) []cluster.Holding {
 	return holdings
 }
 
+func leaving(holdings []cluster.Holding, i int) []cluster.Holding {
+	holdings[i].Leaves = true
+	return holdings
+}
+
+func owning(sets ...cluster.SlotSet) []cluster.Holding {
+	holdings := make([]cluster.Holding, len(sets))
+	for i, slots := range sets {
+		holdings[i] = cluster.Holding{Node: shardID(i), Slots: slots}
+	}
+	return holdings
+}
+
 func shardNumber(id cluster.NodeID) int {
 	var scattered, i int
 	if _, err := fmt.Sscanf(string(id), "%8x%32x", &scattered, &i); err != nil {
@@ -172,6 +185,8 @@ func TestBalance(t *testing.T) {
 		"a fourth shard gets 4096 slots":             {resized(formed(3), 4), 4096},
 		"a fourth shard gives 4096 slots away":       {resized(formed(4), 3), 4096},
 		"an eleventh shard gets no more than it has": {resized(formed(10), 11), 1489},
+		"a new shard comes while another leaves":     {leaving(resized(formed(3), 4), 1), 5461},
+		"the heaviest gives, the lightest receives":  {owning(set(t, "0-9999"), set(t, "10000-12999"), set(t, "13000-16383")), 4538},
 		"a new cluster stays as it is":               {formed(7), 0},
 		"a thousand from one":                        {resized(formed(1), 1000), 16384 - 17},
 		"one from a thousand":                        {resized(formed(1000), 1), 16384 - 17},

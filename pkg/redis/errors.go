@@ -66,6 +66,8 @@ var (
 	ErrTargetRefuses = errors.New("target does not take keys")
 	// ErrTargetFull is an ErrTargetRefuses too: the target has reached its maxmemory.
 	ErrTargetFull = errors.New("target is full")
+	// ErrManyDatabases says that a node has keys in other databases than 0, which are not moved key by key.
+	ErrManyDatabases = errors.New("keys in more than one database")
 	// ErrLagging says that a replica has not got in time what its primary has got.
 	ErrLagging = errors.New("replica lags behind")
 

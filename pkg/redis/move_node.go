@@ -257,6 +257,25 @@ func (w *wire) countKeys(ctx context.Context, slots []cluster.Slot) ([]int64, er
 	return counts, nil
 }
 
+// oneDatabase is ErrManyDatabases when the node has keys in other databases than 0. Valkey 9 can have them in a cluster,
+// counts the keys of a slot in one database only, and deletes those of all when it hears that the slot is another's.
+func (n *moveNode) oneDatabase(ctx context.Context) error {
+	if !n.isValkey() {
+		return nil
+	}
+	p := &packet{}
+	p.add("INFO", "keyspace")
+	got, err := n.ctl.ask(ctx, "info keyspace", p)
+	if err != nil {
+		return err
+	}
+	server := parseInfo(got.list[0].text)
+	if others := server.allKeys() - server.keys("db0"); others > 0 {
+		return failed("move slots from", n.Endpoint, errorf(ErrManyDatabases, "%d of them", others))
+	}
+	return nil
+}
+
 // offset is how far the node's replication stream has come.
 func (n *moveNode) offset(ctx context.Context) (int64, error) {
 	p := &packet{}

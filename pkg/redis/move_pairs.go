@@ -224,7 +224,10 @@ func (m *mover) move(ctx context.Context, move SlotMove, pace *pace) (Moved, err
 		return Moved{}, err
 	}
 	defer p.close()
-	if err = p.stand(ctx, move.Slots); err == nil && p.to.info.Self().Slots.IsEmpty() {
+	if err = p.from.oneDatabase(ctx); err == nil {
+		err = p.stand(ctx, move.Slots)
+	}
+	if err == nil && p.to.info.Self().Slots.IsEmpty() {
 		m.functions.Lock()
 		err = m.c.copyFunctions(ctx, move.From, move.To)
 		m.functions.Unlock()

@@ -351,3 +351,30 @@ func TestMoveSlots_Cancelled(t *testing.T) {
 	c.Whole(t)
 	has(t, c.Servers[1], keys[:100], "v")
 }
+
+// TestMoveSlots_Databases does not move slots of a node that has keys in more than one database.
+func TestMoveSlots_Databases(t *testing.T) {
+	for _, engine := range redistest.Engines(t) {
+		if !strings.HasPrefix(engine.Version, "valkey 9") {
+			continue // only there can a cluster have them
+		}
+		c := form(t, 3, 0, redistest.Options{Engine: engine, Config: []string{"cluster-databases 4"}})
+		slots := c.Owned(t, 0).Take(10)
+		key := keysIn(slots, 1)[0]
+		set(t, c, []string{key}, "v")
+		c.Servers[0].MustDo(t, "COPY", key, key, "DB", "1")
+		moves := []redis.SlotMove{{From: c.End(t, 0), To: c.End(t, 1), Slots: slots}}
+		for _, engine := range []redis.Engine{redis.EngineClassic, redis.EngineSlotsOnly} {
+			o := classic
+			o.Engine = engine
+			moved, err := c.Clients.MoveSlots(t.Context(), moves, o)
+			if !errors.Is(err, redis.ErrManyDatabases) || !moved[0].Slots.IsEmpty() {
+				t.Errorf("%s moved %s, %v", engine, moved[0].Slots, err)
+			}
+			if open := nodeOf(t, c, 0).Open; len(open) > 0 || c.Owned(t, 0).Intersect(slots) != slots {
+				t.Errorf("%s left %v open", engine, open)
+			}
+		}
+		has(t, c.Servers[0], []string{key}, "v")
+	}
+}

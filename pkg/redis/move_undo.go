@@ -35,7 +35,9 @@ func (m *mover) takeBack(ctx context.Context, move SlotMove, pace *pace) (Moved,
 		}
 		slots = append(slots, slot)
 	}
-	err = p.introduce(ctx, move.Slots)
+	if err = p.to.oneDatabase(ctx); err == nil {
+		err = p.introduce(ctx, move.Slots)
+	}
 	for window := range slices.Chunk(slots, windowSlots) {
 		if err != nil {
 			break

@@ -264,6 +264,10 @@ func (p *pair) settled(ctx context.Context, done *window) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	// While the marks stand no key can come, in no database: what is looked at now holds until the window is given.
+	if err := p.from.oneDatabase(ctx); err != nil {
+		return err
+	}
 	return p.empty(ctx, done)
 }
 

@@ -69,6 +69,8 @@ func TestView_ChooseLeaving(t *testing.T) {
 		"sixteen slots are":                             {"a b c", sized(5461, 5453, 5469), 1, nil, "demo-1"},
 		"it leaves the zone where most are":             {"a1 a2 b1", sized(5462, 5461, 5461), 1, nil, "demo-1"},
 		"it leaves the host where most are":             {"a1 a1 a2", sized(5462, 5461, 5461), 1, nil, "demo-1"},
+		"two of them leave a host each":                 {"a1 a1 a2 a2", sized(4096, 4096, 4096, 4096), 2, nil, "demo-1 demo-3"},
+		"two of them leave a zone each":                 {"a1 a2 b1 b2", sized(4096, 4096, 4096, 4096), 2, nil, "demo-1 demo-3"},
 		"zones come before hosts":                       {"a1 a2 a3 b1 b1", sized(3277, 3277, 3277, 3277, 3276), 1, nil, "demo-2"},
 		"slots come before places":                      {"a1 a1 b1", sized(5461, 5461, 5000), 1, nil, "demo-2"},
 		"a replica beside its primary comes before":     {"a b c a c d", sized(5462, 5461, 5461), 1, nil, "demo-0"},

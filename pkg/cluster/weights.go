@@ -287,7 +287,7 @@ func (s *scale) settle(from *pan, w int64) *pan {
 	if w <= s.light {
 		full += s.light
 	}
-	if from.Leaves || to.load+w <= min(full, from.load-w) {
+	if from.Leaves || to.load+w <= full && to.load+w < from.load {
 		return to
 	}
 	return nil

@@ -237,6 +237,24 @@ func checkWeights(t *rapid.T, rng *rand.Rand) {
 	}
 }
 
+// Ten shards of three slots that hold everything, and a new one: it gets two or three of them.
+func TestBalance_WeightsOfFewSlots(t *testing.T) {
+	t.Parallel()
+	weights := &cluster.Weights{}
+	holdings := resized(formed(10), 11)
+	for i := range holdings[:10] {
+		for slot := range holdings[i].Slots.Take(3).All() {
+			weights[slot] = 1e9
+		}
+	}
+	end := checkTransfers(t, holdings, cluster.Balance(holdings, weights))
+	for i := range end {
+		if n := load(end[i].Slots, weights) / 1e9; n < 2 || n > 3 {
+			t.Errorf("%s has %d of the 30 slots", end[i].Node, n)
+		}
+	}
+}
+
 func TestBalance_Weights(t *testing.T) {
 	t.Parallel()
 	megabytes := &cluster.Weights{}

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/kube"
 	"github.com/redisoperator/redis-operator/pkg/redis"
 )
 
@@ -325,5 +327,72 @@ func TestMoveOptions(t *testing.T) {
 	if string(redisv1.EngineAuto) != string(redis.EngineAuto) || string(redisv1.EngineSlotsOnly) != string(redis.EngineSlotsOnly) ||
 		string(redisv1.ProfileLatency) != string(redis.ProfileLatency) {
 		t.Error("words of the API that the mover does not know")
+	}
+}
+
+// A slot that is not to move any more is not blocked any more.
+func TestKeyTooBig_NotToMoveAnyMore(t *testing.T) {
+	t.Parallel()
+	f := newCluster(t, paced(7))
+	f.slots.big = map[cluster.Slot]redis.Blocked{}
+	for slot := range cluster.AllSlots().All() {
+		if slot < 5000 {
+			f.slots.big[slot] = redis.Blocked{Slot: slot, Key: "big", Bytes: 70 << 20}
+		}
+	}
+	f.change(masters(4))
+	f.until("all others have moved", func() bool {
+		return f.condition("shop", redisv1.ConditionProgressing).Reason == redisv1.ReasonKeyTooBig
+	})
+	if m := f.migration(); len(m.Blocked) != redisv1.MaxBlockedSlots || int(m.SlotsLeft) < redisv1.MaxBlockedSlots {
+		t.Errorf("migration %+v", m)
+	}
+	f.slots.big = map[cluster.Slot]redis.Blocked{0: f.slots.big[0]}
+	f.change(masters(3))
+	f.converge("shop")
+	f.says(redisv1.ConditionDegraded, "False Healthy")
+	if got := f.c.ledgers.of(f.cluster("shop")).blockedSlots(); len(got) > 0 {
+		t.Errorf("still blocked: %v", got)
+	}
+}
+
+// A replica is promoted without a vote only when its link is down at that very moment, and when it is who was meant.
+func TestPromote(t *testing.T) {
+	t.Parallel()
+	f := newCluster(t, paced(7))
+	rc := f.cluster("shop")
+	redisv1.SetDefaults(rc)
+	f.caches.fill(f.api)
+	a, view, err := f.c.look(t.Context(), rc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shard := view.Shards()[0]
+	replica := shard.Replicas[0]
+	step := plan.Failover{Pod: replica.Pod.Name, Node: replica.ID()}
+	here := target{rc: rc, view: view, access: a, ledger: f.c.ledgers.of(rc)}
+	f.life.take()
+	if err = f.c.promote(t.Context(), here, step); !errors.Is(err, kube.ErrStale) {
+		t.Errorf("with a primary that is there: %v", err)
+	}
+	wrong := plan.Failover{Pod: replica.Pod.Name, Node: shard.ID}
+	if err = f.c.promote(t.Context(), here, wrong); !errors.Is(err, kube.ErrStale) {
+		t.Errorf("another node: %v", err)
+	}
+	self := plan.Failover{Pod: shard.Primary.Pod.Name, Node: shard.ID}
+	if err = f.c.promote(t.Context(), here, self); err != nil {
+		t.Errorf("a primary: %v", err)
+	}
+	if writes := f.life.take(); len(writes) > 0 {
+		t.Errorf("wrote %q", writes)
+	}
+	f.places[0].world.Kill(shard.Primary.Pod.Name)
+	f.places[0].world.Tick()
+	err = f.c.promote(t.Context(), here, step)
+	if writes := f.life.take(); err == nil && !slices.Equal(writes, []string{"redis takeover " + replica.Pod.Name}) {
+		t.Errorf("wrote %q", writes)
+	}
+	if err != nil && !outdated(err) {
+		t.Error(err)
 	}
 }

@@ -204,6 +204,9 @@ func TestWeights(t *testing.T) {
 		t.Errorf("measured %d nodes", n)
 	}
 	f.says(redisv1.ConditionProgressing, "False Converged")
+	if f.c.ledgers.of(f.cluster("shop")).weights == nil {
+		t.Error("what was known is forgotten")
+	}
 	f.start() // who knows nothing moves nothing
 	f.change(masters(4))
 	f.until("the new master is there", func() bool {

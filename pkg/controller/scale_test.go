@@ -11,6 +11,7 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/clustertest"
+	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
 	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
@@ -97,8 +98,10 @@ func TestScale(t *testing.T) {
 				if len(got) != 1 || !strings.Contains(got[0], "moved 4096 slots with 8192 keys of 8.0 MiB in ") {
 					t.Errorf("%s: %q", f.what, got)
 				}
-				if len(events) > 25 {
-					t.Errorf("%s: %d events:\n%s", f.what, len(events), strings.Join(events, "\n"))
+				for _, step := range []string{plan.MovingSlots, plan.DrainingShards} {
+					if got := told(events, step); len(got) > 0 {
+						t.Errorf("%s: steps are told one by one: %q", f.what, got)
+					}
 				}
 				if m := f.cluster("shop").Status.Migration; m != nil {
 					t.Errorf("%s: still %+v", f.what, m)

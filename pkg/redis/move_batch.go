@@ -103,7 +103,7 @@ func (c *carrier) part(w *slotWork, left time.Duration, first bool) batchPart {
 			bytes = w.sizes[part.to]
 		}
 		fits := cost(1, part.to-part.from+1, part.bytes+bytes) <= left
-		if !fits && !(first && part.to == part.from) {
+		if !fits && (!first || part.to > part.from) {
 			break
 		}
 		part.to++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -205,7 +206,8 @@ func (c *carrier) carry(ctx context.Context, works []*slotWork) (blocked []Block
 			fruitless = 0
 		}
 		if fruitless > mostFruitless {
-			return blocked, failed("migrate", c.from.Endpoint, errorf(ErrKeysLeft, "slot %d keeps %d", left[0].slot, left[0].left))
+			err = errorf(ErrKeysLeft, "slot %d keeps %d", left[0].slot, left[0].left)
+			return blocked, failed("migrate", c.from.Endpoint, err)
 		}
 		if fruitless > 1 && !pause(ctx, time.Millisecond) {
 			return blocked, ctx.Err()
@@ -332,9 +334,9 @@ func (c *carrier) settleBatch(ctx context.Context, b *batch, got *answers) error
 			continue
 		}
 		switch said := c.verdict(err); {
-		case said == errSilent:
+		case errors.Is(said, errSilent):
 			silent = true
-		case said == errConflict:
+		case errors.Is(said, errConflict):
 			part.work.conflict = true
 		case said != nil:
 			return said
@@ -416,10 +418,8 @@ var passing = []string{"LOADING", "MOVED", "ASK", "CLUSTERDOWN", "MASTERDOWN", "
 func (c *carrier) refused(words string) error {
 	reply := newReplyError(words)
 	code, _, _ := strings.Cut(words, " ")
-	for _, p := range passing {
-		if code == p {
-			return c.hide(failed("restore", c.to.Endpoint, reply))
-		}
+	if slices.Contains(passing, code) {
+		return c.hide(failed("restore", c.to.Endpoint, reply))
 	}
 	kinds := []error{ErrTargetRefuses}
 	if code == "OOM" {

@@ -100,7 +100,7 @@ func crash(t *testing.T, engine redistest.Engine, runs, seed int) {
 	}
 	c.Fill(t, redistest.Strings("fill:", 5000, 100))
 	for run := range runs {
-		if w.run(uint64(seed + run)); t.Failed() { //nolint:gosec // small
+		if w.run(uint64(seed + run)); t.Failed() {
 			return
 		}
 	}
@@ -125,7 +125,7 @@ func (w *world) primary(shard int) (leader int) {
 // run is one move, one mishap, and what has to be done about it.
 func (w *world) run(seed uint64) {
 	w.tb.Helper()
-	w.rand = rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+	w.rand = rand.New(rand.NewPCG(seed, 0))
 	kind := mishaps[seed%uint64(len(mishaps))]
 	from := w.rand.IntN(shards)
 	to := (from + 1 + w.rand.IntN(shards-1)) % shards
@@ -410,7 +410,7 @@ func (w *world) closeAll(o redis.MoveOptions) (conflicts int64) {
 			return err
 		}
 		for _, c := range clear {
-			if err := w.Clients.ClearSlots(w.tb.Context(), c.at, c.slots, c.owner); err != nil {
+			if err = w.Clients.ClearSlots(w.tb.Context(), c.at, c.slots, c.owner); err != nil {
 				return err
 			}
 		}

@@ -43,8 +43,10 @@ func kinds(tag string) map[string][]redistest.Command {
 		name("log"):          {{"PFADD", name("log"), "a", "b", "c"}},
 		name("large"):        {{"SET", name("large"), strings.Repeat("0123456789abcdef", 1<<16)}},
 		name("stream"): {
-			{"XADD", name("stream"), "1-1", "a", "1"}, {"XADD", name("stream"), "2-1", "b", "2"},
-			{"XADD", name("stream"), "3-1", "c", "3"}, {"XDEL", name("stream"), "2-1"},
+			{"XADD", name("stream"), "1-1", "a", "1"},
+			{"XADD", name("stream"), "2-1", "b", "2"},
+			{"XADD", name("stream"), "3-1", "c", "3"},
+			{"XDEL", name("stream"), "2-1"},
 			{"XCLAIM", name("stream"), "readers", "one", "0", "1-1", "FORCE", "JUSTID"},
 		},
 	}
@@ -77,7 +79,6 @@ func contents(tb testing.TB, s *redistest.Server, key string) string {
 func TestMoveSlots_Kinds(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			t.Parallel()
 			c := form(t, 3, 0, redistest.Options{Engine: engine})
 			move := redis.SlotMove{From: c.End(t, 0), To: c.End(t, 1)}
 			want := map[string]string{}

@@ -257,8 +257,9 @@ func (w *wire) countKeys(ctx context.Context, slots []cluster.Slot) ([]int64, er
 	return counts, nil
 }
 
-// oneDatabase is ErrManyDatabases when the node has keys in other databases than 0. Valkey 9 can have them in a cluster,
-// counts the keys of a slot in one database only, and deletes those of all when it hears that the slot is another's.
+// oneDatabase is ErrManyDatabases when the node has keys in other databases than 0. Valkey 9 can have them in a
+// cluster, counts the keys of a slot in one database only, and deletes those of all when it hears that the slot is
+// another's.
 func (n *moveNode) oneDatabase(ctx context.Context) error {
 	if !n.isValkey() {
 		return nil

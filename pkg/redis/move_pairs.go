@@ -259,12 +259,8 @@ func (p *pair) stand(ctx context.Context, slots cluster.SlotSet) error {
 			tell = append(tell, slot)
 		case theirs.Has(slot):
 			p.moved.Slots = p.moved.Slots.Add(slot)
-		case !mine.Has(slot):
-			owner := p.from.ownerOf(slot)
-			return failed("move slots from", p.from.Endpoint, errorf(ErrNotOwner, "%d belongs to %s", slot, owner.Short()))
-		case isOpen && !migrating.Importing && p.from.isStanding(migrating.Peer) && migrating.Peer != p.to.ID:
-			return failed("move slots from", p.from.Endpoint,
-				errorf(ErrOpenElsewhere, "%d to %s", slot, migrating.Peer.Short()))
+		case !mine.Has(slot) || p.elsewhere(migrating):
+			return failed("move slots from", p.from.Endpoint, p.why(slot, migrating))
 		case isOpen || got[slot].Importing:
 			p.open[slot] = true
 			p.todo = append(p.todo, slot)
@@ -282,6 +278,19 @@ func (p *pair) stand(ctx context.Context, slots cluster.SlotSet) error {
 	}
 	p.moved.Slots = p.moved.Slots.Add(tell...)
 	return nil
+}
+
+// elsewhere says whether the source sends clients to a third node for what a mark is about.
+func (p *pair) elsewhere(mark cluster.OpenSlot) bool {
+	return mark.Peer != "" && !mark.Importing && mark.Peer != p.to.ID && p.from.isStanding(mark.Peer)
+}
+
+// why is what is wrong with a slot that cannot be moved.
+func (p *pair) why(slot cluster.Slot, mark cluster.OpenSlot) error {
+	if p.elsewhere(mark) {
+		return errorf(ErrOpenElsewhere, "%d to %s", slot, mark.Peer.Short())
+	}
+	return errorf(ErrNotOwner, "%d belongs to %s", slot, p.from.ownerOf(slot).Short())
 }
 
 // introduce has the target know that the source owns the slots. It may have no owner for those that it imports from a

@@ -67,7 +67,6 @@ func moveAll(tb testing.TB, c *redistest.Cluster, moves []redis.SlotMove, o redi
 func TestMoveSlots(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			t.Parallel()
 			c := form(t, 4, 0, redistest.Options{Engine: engine})
 			c.Fill(t, redistest.Strings("fill:", 20000, 100))
 			for _, profile := range []redis.Profile{redis.ProfileThroughput, redis.ProfileLatency} {

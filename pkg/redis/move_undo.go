@@ -89,11 +89,11 @@ func (p *pair) freeze(ctx context.Context, slots []cluster.Slot) (whole, full []
 	if err != nil {
 		return nil, nil, err
 	}
-	for i, n := range counts {
-		if n > 0 {
-			full = append(full, slots[i])
+	for i, slot := range slots {
+		if counts[i] > 0 {
+			full = append(full, slot)
 		} else {
-			whole = append(whole, slots[i])
+			whole = append(whole, slot)
 		}
 	}
 	err = errors.Join(
@@ -254,12 +254,12 @@ redis.call('CLUSTER', 'SETSLOT', ARGV[1], 'STABLE')
 local busy = 0
 for i = 3, #ARGV, 3 do
   local reply = redis.pcall('RESTORE', ARGV[i], ARGV[i+1], ARGV[i+2], 'ABSTTL')
-  if reply.err and string.find(reply.err, 'BUSYKEY', 1, true) then
-    busy = busy + 1
-  elseif reply.err then
+  local known = reply.err and string.find(reply.err, 'BUSYKEY', 1, true)
+  if reply.err and not known then
     redis.call('CLUSTER', 'SETSLOT', ARGV[1], 'MIGRATING', ARGV[2])
     return reply
   end
+  busy = busy + (known and 1 or 0)
 end
 return busy`
 
@@ -431,5 +431,6 @@ func (n *moveNode) keep(ctx context.Context, slots []cluster.Slot, counts []int6
 	if err := n.set(ctx, setSlots{full, "IMPORTING", owner}); err != nil {
 		return err
 	}
-	return failed("clear slots", n.Endpoint, errorf(ErrKeysLeft, "%d in %d slots, the first is %d", keys, len(full), full[0]))
+	err := errorf(ErrKeysLeft, "%d in %d slots, the first is %d", keys, len(full), full[0])
+	return failed("clear slots", n.Endpoint, err)
 }

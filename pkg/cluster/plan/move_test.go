@@ -136,6 +136,22 @@ func TestNext_ScaleOut(t *testing.T) {
 				wait(plan.StrayKeys, waiting, "demo-6 owns no slots but holds 3 keys: making it a replica would delete them"),
 			}
 		},
+		"nothing moves before all new shards are there, or slots would move twice": func() scene {
+			w := after(clustertest.Cluster(3, 0), want(5, 0), plan.MovingSlots)
+			return scene{
+				w.Fill("demo-4", 3), want(5, 0), nil,
+				wait(plan.StrayKeys, waiting, "demo-4 owns no slots but holds 3 keys: making it a replica would delete them"),
+			}
+		},
+		"a node for a new shard is kept, though a shard lacks a replica: another has one too many": func() scene {
+			w := clustertest.Cluster(3, 2).Kill("demo-4", "demo-8").Wipe(4, 8)
+			_ = w.Apply(plan.CreatePods{Ordinals: []int{4}})
+			after(w.Ticks(1), want(4, 1), plan.AttachingReplicas)
+			return scene{
+				w, want(4, 1), func(v *cluster.View) { info(v, "demo-7").Loading = true },
+				attaching(w, "demo-6", "demo-0"),
+			}
+		},
 		"tables that do not agree yet do not stop the next slots": func() scene {
 			w := after(clustertest.Cluster(3, 1), want(4, 1), plan.MovingSlots)
 			_ = w.Apply(plan.Next(want(4, 1), w.View()).Step)

@@ -64,7 +64,7 @@ var (
 	SpeedSlotsOnly = Speed{8000, math.Inf(1), math.Inf(1), podStart, podStop}
 )
 
-// Measured in the lab, whose images are on the host: from CreatePods to Ready, and from DeletePod to forgotten.
+// Estimated from the lab, whose images are on the host: from CreatePods to Ready, and from DeletePod to forgotten.
 const (
 	podStart = 6 * time.Second
 	podStop  = 3 * time.Second

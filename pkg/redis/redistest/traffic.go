@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -191,12 +192,7 @@ func (r *record) may(value string) bool {
 	if value == r.acked {
 		return true
 	}
-	for _, doubt := range r.doubts {
-		if value == doubt {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.doubts, value)
 }
 
 func (t *Traffic) report(format string, args ...any) {

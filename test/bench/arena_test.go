@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -41,10 +43,8 @@ type arena struct {
 // newArena starts a cluster whose slots are with three of its four primaries, and fills it.
 func newArena(t *testing.T, engine redistest.Engine, data dataset, replicas int) *arena {
 	t.Helper()
-	// As the operator configures them. With replica migration a primary follows whoever takes its last slot.
-	options := redistest.Options{Engine: engine, Config: []string{"cluster-allow-replica-migration no"}}
-	three := redistest.Form(t, last, replicas, options)
-	fourth := redistest.StartMany(t, 1+replicas, options)
+	three := redistest.Join(t, startServers(t, engine, last*(1+replicas)), last)
+	fourth := startServers(t, engine, 1+replicas)
 	a := &arena{clients: three.Clients, data: data, versions: make([]string, primaries)}
 	for i := range replicas + 1 {
 		a.servers = append(a.servers, three.Servers[i*last:(i+1)*last]...)
@@ -74,6 +74,38 @@ func newArena(t *testing.T, engine redistest.Engine, data dataset, replicas int)
 		t.Fatal(err)
 	}
 	return a
+}
+
+// memoryDir is a directory in memory for what servers write and sync; "" when there is none.
+func memoryDir() string {
+	if named := os.Getenv("BENCH_DIR"); named != "" {
+		return named
+	}
+	const shared = "/dev/shm"
+	if _, err := os.Stat(shared); err != nil {
+		return ""
+	}
+	return shared
+}
+
+// startServers starts servers as the operator configures them, each with its nodes.conf in a directory of its own.
+func startServers(t *testing.T, engine redistest.Engine, count int) []*redistest.Server {
+	t.Helper()
+	var servers []*redistest.Server
+	for range count {
+		// With replica migration a primary would follow whoever takes its last slot.
+		config := []string{"cluster-allow-replica-migration no"}
+		if memory := memoryDir(); memory != "" {
+			dir, err := os.MkdirTemp(memory, "redis-bench-") //nolint:usetesting // t.TempDir may be on a disk
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			config = append(config, "cluster-config-file "+filepath.Join(dir, "nodes.conf"))
+		}
+		servers = append(servers, redistest.Start(t, redistest.Options{Engine: engine, Config: config}))
+	}
+	return servers
 }
 
 // patient has nobody held for failed while a digest is made, which stops a server for seconds on a busy machine.
@@ -158,13 +190,22 @@ func (a *arena) holdings(v cluster.View, masters int) []cluster.Holding {
 // await waits until the slots are shared by this many primaries, in fair parts, and all nodes agree on that.
 func (a *arena) await(t *testing.T, masters int) {
 	t.Helper()
-	redistest.Eventually(t, time.Minute, func() error {
-		v, err := a.observe(t.Context())
-		if err != nil {
-			return err
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		v, err := a.observe(ctx)
+		if err == nil {
+			err = a.settled(v, masters)
 		}
-		return a.settled(v, masters)
-	})
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			nodes := (&redistest.Cluster{Servers: a.servers}).Nodes(t.Context())
+			t.Fatalf("%d primaries do not come to share the slots: %v\n%s", masters, err, nodes)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // settled says what is not as it has to be after a move.

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"flag"
 	"os"
 	"testing"
 )
@@ -12,6 +13,10 @@ import (
 func TestMain(m *testing.M) {
 	if orders := os.Getenv(probeEnv); orders != "" {
 		os.Exit(probeMain(orders))
+	}
+	// The controller's log is for who watches, not for files that nobody reads.
+	if err := flag.Set("logtostderr", "true"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

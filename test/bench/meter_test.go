@@ -23,6 +23,7 @@ type expense struct {
 	cpu    time.Duration // of the mover's process
 	heap   uint64        // how much the heap was larger than before, at most; of redis-cli its largest size
 	allocs uint64        // bytes that were allocated
+	faults []string      // what it complained of, before it was asked again
 }
 
 // meter measures this process.

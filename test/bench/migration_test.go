@@ -36,13 +36,12 @@ type goals struct {
 // its turn, $BENCH_REPLICAS how many replicas each primary has. With $BENCH_MOVERS only movers take part whose name has
 // that in it, and nothing is written to RESULTS.md.
 //
-// Servers keep their nodes.conf in memory, unless $TMPDIR names a disk: they write and sync it for each slot that
-// redis-cli moves, and how long a disk takes for that says nothing about movers.
+// Servers keep their nodes.conf in memory (/dev/shm, or $BENCH_DIR): they write and sync it for each slot that redis-cli
+// moves, and how long a disk takes for that says nothing about movers.
 func TestMigration(t *testing.T) {
 	scale := setting(t, "BENCH_SCALE", 1)
 	rounds := int(setting(t, "BENCH_ROUNDS", 3))
 	replicas := int(setting(t, "BENCH_REPLICAS", 0))
-	inMemory(t)
 	run := func(name string, engine func(testing.TB) redistest.Engine, kind string, movers func(string) []mover) {
 		t.Run(name+"/"+kind, func(t *testing.T) {
 			e := engine(t)
@@ -108,15 +107,6 @@ func named(name string) func(testing.TB) redistest.Engine {
 		}
 		tb.Fatalf("no %s in the lab's cache: run `make engines`", name)
 		return redistest.Engine{}
-	}
-}
-
-// inMemory has servers keep their files in memory.
-func inMemory(t *testing.T) {
-	t.Helper()
-	const shared = "/dev/shm"
-	if _, err := os.Stat(shared); err == nil && os.Getenv("TMPDIR") == "" {
-		t.Setenv("TMPDIR", shared)
 	}
 }
 

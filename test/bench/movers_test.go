@@ -77,35 +77,47 @@ func ours(name string, o redis.MoveOptions, asked goals) mover {
 	return mover{name: name, exact: true, asked: asked, move: func(t *testing.T, a *arena, masters int) expense {
 		t.Helper()
 		m := startMeter()
-		if err := a.balance(t.Context(), masters, o); err != nil {
+		faults, err := a.balance(t.Context(), masters, o)
+		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		return m.read()
+		e := m.read()
+		e.faults = faults
+		for _, fault := range faults {
+			t.Logf("%s failed, and is asked again: %s", name, fault)
+		}
+		return e
 	}}
 }
 
-// balance moves until nothing is left to move, looking again before each call, as the operator does.
-func (a *arena) balance(ctx context.Context, masters int, o redis.MoveOptions) error {
+// mostFaults is how often a mover may fail within one run. The operator asks again too, though not so soon.
+const mostFaults = 5
+
+// balance moves until nothing is left to move, looking again before each call, as the operator does. It tells of errors
+// after which it went on.
+func (a *arena) balance(ctx context.Context, masters int, o redis.MoveOptions) (faults []string, err error) {
 	for {
 		v, err := a.observe(ctx)
 		if err != nil {
-			return err
+			return faults, err
 		}
 		transfers := cluster.Balance(a.holdings(v, masters), nil)
 		if len(transfers) == 0 {
-			return nil
+			return faults, nil
 		}
 		o.Others = a.endpoints()
 		moved, err := a.clients.MoveSlots(ctx, a.moves(v, transfers), o)
-		if err != nil {
-			return err
-		}
 		progress := false
 		for _, m := range moved {
 			progress = progress || m.Running || !m.Slots.IsEmpty()
 		}
-		if !progress {
-			return fmt.Errorf("nothing moves: %+v", moved)
+		switch {
+		case err != nil && len(faults) == mostFaults:
+			return faults, err
+		case err != nil:
+			faults = append(faults, err.Error())
+		case !progress:
+			return faults, fmt.Errorf("nothing moves: %+v", moved)
 		}
 	}
 }

@@ -5,7 +5,6 @@ package bench
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -112,12 +111,13 @@ func verdict(asked string, met bool) string {
 func (b *bout) report() string {
 	var out strings.Builder
 	a := b.arena
-	fmt.Fprintf(&out, "%s; %s, %s and its redis-cli; %d primaries with %d replicas each, loopback, files in %s.\n"+
+	fmt.Fprintf(&out, "%s; %s, %s and its redis-cli; %d primaries with %d replicas each, loopback, nodes.conf in %s.\n"+
 		"%s, scale %g, %d rounds, load average %s at the start and %s at the end. Medians [lowest..highest].%s\n\n",
-		time.Now().UTC().Format("2006-01-02"), machine(), a.versions[0], primaries, len(a.servers)/primaries-1, os.TempDir(),
+		time.Now().UTC().Format("2006-01-02"), machine(), a.versions[0], primaries, len(a.servers)/primaries-1, cmp.Or(memoryDir(), "their directories"),
 		a.data, b.scale, b.rounds, b.load, load(), atScale(b.scale))
 	b.alone(&out)
 	b.beside(&out)
+	b.faults(&out)
 	return out.String()
 }
 
@@ -192,6 +192,15 @@ func (rs row) errors() string {
 		text = cmp.Or(text, r.moving.FirstError, r.idle.FirstError)
 	}
 	return strings.TrimSpace(fmt.Sprintf("%d %s", count, text))
+}
+
+// faults are what a mover complained of and was then asked again for.
+func (b *bout) faults(out *strings.Builder) {
+	for _, r := range b.runs {
+		for _, fault := range r.faults {
+			fmt.Fprintf(out, "\n%s %s failed, and was asked again: %s\n", direction(r.masters), r.mover, fault)
+		}
+	}
 }
 
 func direction(masters int) string {

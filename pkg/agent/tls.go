@@ -52,21 +52,16 @@ type fileSource struct {
 	dir string
 
 	mu      sync.Mutex
-	stamp   [3]fileStamp
+	stamp   [3]os.FileInfo
 	current Credentials
 	loaded  bool
-}
-
-type fileStamp struct {
-	modified time.Time
-	size     int64
 }
 
 func (f *fileSource) load() (Credentials, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	stamp, err := f.look()
-	if err == nil && f.loaded && stamp == f.stamp {
+	if err == nil && f.loaded && sameFiles(stamp, f.stamp) {
 		return f.current, nil
 	}
 	var fresh Credentials
@@ -83,15 +78,26 @@ func (f *fileSource) load() (Credentials, error) {
 	return Credentials{}, err
 }
 
-// look stats the files: kubelet swaps a symlink, so that new files have new times.
-func (f *fileSource) look() ([3]fileStamp, error) {
-	var stamp [3]fileStamp
+// sameFiles says whether nothing has changed: two that are written within a tick of the file system's clock have the
+// same time, and are two files all the same.
+func sameFiles(a, b [3]os.FileInfo) bool {
+	for i := range a {
+		if !os.SameFile(a[i], b[i]) || !a[i].ModTime().Equal(b[i].ModTime()) || a[i].Size() != b[i].Size() {
+			return false
+		}
+	}
+	return true
+}
+
+// look stats the files: kubelet swaps a symlink to others.
+func (f *fileSource) look() ([3]os.FileInfo, error) {
+	var stamp [3]os.FileInfo
 	for i, name := range []string{CAFile, CertFile, KeyFile} {
 		info, err := os.Stat(filepath.Join(f.dir, name))
 		if err != nil {
 			return stamp, fmt.Errorf("look at certificate: %w", err)
 		}
-		stamp[i] = fileStamp{info.ModTime(), info.Size()}
+		stamp[i] = info
 	}
 	return stamp, nil
 }

@@ -73,7 +73,7 @@ WITH_REDIS = PATH="$$(hack/servers.sh):$$PATH" CGO_ENABLED=1
 
 .PHONY: unit
 unit: engines helm ## Tests with the race detector; pkg/redis and pkg/redisnode against real servers
-	$(WITH_REDIS) go test -race -timeout 15m $(UNIT)
+	$(WITH_REDIS) go test -race -timeout 30m $(UNIT)
 
 .PHONY: test-race
 test-race: unit ## The same
@@ -81,6 +81,10 @@ test-race: unit ## The same
 .PHONY: integration
 integration: engines ## Only what talks to real Redis and Valkey servers
 	$(WITH_REDIS) go test -race -count=1 -timeout 15m ./pkg/redis/... ./pkg/redisnode/...
+
+.PHONY: test-long
+test-long: engines ## Moves of slots against crashes at random times, many more of them (MOVE_SEED=n, SEED=n for the same again)
+	$(WITH_REDIS) MOVE_RUNS=400 SEEDED_RUNS=60 go test -count=1 -timeout 120m -v -run 'MoveSlots_Crashes|MoveAtomic_Faults' ./pkg/redis
 
 .PHONY: e2e
 e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName for one)

@@ -106,7 +106,8 @@ func (o *Observer) look(ctx context.Context) {
 		return // the API server may be what is broken
 	}
 	var beliefs []belief
-	var mu sync.Mutex
+	used := map[string]*Redis{}
+	var mu sync.Mutex // of both, while nodes are asked
 	var asking sync.WaitGroup
 	for _, pod := range pods {
 		if pod.Status.PodIP == "" {
@@ -114,10 +115,12 @@ func (o *Observer) look(ctx context.Context) {
 		}
 		conn := o.conns[pod.Status.PodIP]
 		asking.Go(func() {
-			table, used := o.ask(ctx, pod, conn)
+			table, kept := o.ask(ctx, pod, conn)
 			mu.Lock()
 			defer mu.Unlock()
-			o.conns[pod.Status.PodIP] = used
+			if kept != nil {
+				used[pod.Status.PodIP] = kept
+			}
 			if table != nil {
 				beliefs = append(beliefs, belief{pod: pod.Name, lines: table})
 			}
@@ -125,10 +128,11 @@ func (o *Observer) look(ctx context.Context) {
 	}
 	asking.Wait()
 	for ip, r := range o.conns {
-		if r == nil {
-			delete(o.conns, ip)
+		if used[ip] == nil && r != nil {
+			r.Close() // of a pod that is gone
 		}
 	}
+	o.conns = used
 	slices.SortFunc(beliefs, func(a, b belief) int { return strings.Compare(a.pod, b.pod) })
 	o.mu.Lock()
 	defer o.mu.Unlock()

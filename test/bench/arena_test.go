@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -178,11 +179,15 @@ func (a *arena) observe(ctx context.Context) (cluster.View, error) {
 	return v.Studied(), nil
 }
 
-// holdings is what the primaries own, as a balance over this many of them wants to be told.
+// holdings is what the primaries own, as a balance over this many of them wants to be told. For a moment after a move
+// two may say that they own a slot: Owners knows who does.
 func (a *arena) holdings(v cluster.View, masters int) []cluster.Holding {
 	holdings := make([]cluster.Holding, primaries)
 	for i := range holdings {
-		holdings[i] = cluster.Holding{Node: a.ids[i], Slots: v.Members[i].Info.Self().Slots, Leaves: i >= masters}
+		holdings[i] = cluster.Holding{Node: a.ids[i], Leaves: i >= masters}
+	}
+	for _, claim := range v.Owners() {
+		holdings[slices.Index(a.ids, claim.Node)].Slots = claim.Slots
 	}
 	return holdings
 }

@@ -32,9 +32,11 @@ type SecretControl interface {
 	Require(ctx context.Context, rc *redisv1.RedisCluster, name, key string) ([]byte, error)
 }
 
-// StatusUpdater writes a status when it differs.
+// StatusUpdater writes a status when it differs, and says what the API server has by then.
 type StatusUpdater interface {
-	Update(ctx context.Context, rc *redisv1.RedisCluster, status redisv1.RedisClusterStatus) error
+	Update(
+		ctx context.Context, rc *redisv1.RedisCluster, status redisv1.RedisClusterStatus,
+	) (*redisv1.RedisCluster, error)
 }
 
 // Events tells a cluster's story.

@@ -72,6 +72,11 @@ type ledger struct {
 	uid        types.UID
 	generation int64
 
+	// written is the RedisCluster as this operator last wrote it, and behind the versions before: a cache that has one
+	// of them has not heard of it yet.
+	written *redisv1.RedisCluster
+	behind  []string
+
 	weights  *cluster.Weights
 	measured time.Time
 
@@ -87,6 +92,28 @@ type ledger struct {
 
 	rests   map[pair]failure
 	blocked map[cluster.Slot]blockade
+}
+
+// mostBehind bounds what is remembered of a cache that does not move: then its word counts, and writes are refused.
+const mostBehind = 100
+
+// wrote notes what the API server made of a status; nil: nothing.
+func (l *ledger) wrote(before, written *redisv1.RedisCluster) {
+	if written == nil {
+		return
+	}
+	l.written = written
+	l.behind = append(l.behind, before.ResourceVersion)
+}
+
+// newest is the RedisCluster of the cache, or as it was last written when the cache is behind that: steps that move
+// slots follow each other faster than a watch tells of them.
+func (l *ledger) newest(cached *redisv1.RedisCluster) *redisv1.RedisCluster {
+	if l.written != nil && len(l.behind) <= mostBehind && slices.Contains(l.behind, cached.ResourceVersion) {
+		return l.written
+	}
+	l.written, l.behind = nil, nil
+	return cached
 }
 
 // pair is the two nodes of a move.

@@ -396,3 +396,61 @@ func TestPromote(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Steps follow each other faster than a watch tells of what was written: none is refused for it, and what was moved adds
+// up. What somebody else writes counts at once.
+func TestStepsDoNotWaitForTheCache(t *testing.T) {
+	t.Parallel()
+	f := newCluster(t, paced(7))
+	f.change(masters(4))
+	f.until("slots move", func() bool { return f.migration() != nil })
+	f.pass()
+	f.caches.fill(f.api)
+	for i := range 3 {
+		before := f.migration().SlotsMoved
+		if _, err := f.look("shop"); err != nil {
+			t.Fatalf("look %d: %v", i, err)
+		}
+		if now := f.migration(); i > 0 && now != nil && now.SlotsMoved+now.SlotsLeft != 4096 || now != nil && now.SlotsMoved < before {
+			t.Errorf("look %d: after %d slots: %+v", i, before, now)
+		}
+	}
+	f.change(func(rc *redisv1.RedisCluster) { rc.Spec.Paused = true })
+	if err := f.lookFresh("shop"); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.cluster("shop").Status.ObservedGeneration; got != f.cluster("shop").Generation {
+		t.Errorf("generation %d is not seen", f.cluster("shop").Generation)
+	}
+}
+
+func TestLedger_Newest(t *testing.T) {
+	t.Parallel()
+	at := func(version string) *redisv1.RedisCluster {
+		rc := demo()
+		rc.ResourceVersion = version
+		return rc
+	}
+	l := &ledger{}
+	l.wrote(at("1"), at("2"))
+	l.wrote(at("2"), at("3"))
+	l.wrote(at("3"), nil)
+	for _, tc := range []struct{ cached, want string }{{"1", "3"}, {"2", "3"}, {"3", "3"}} {
+		if got := l.newest(at(tc.cached)).ResourceVersion; got != tc.want {
+			t.Errorf("the cache has %s: %s, want %s", tc.cached, got, tc.want)
+		}
+	}
+	l.wrote(at("3"), at("4"))
+	if got := l.newest(at("17")).ResourceVersion; got != "17" {
+		t.Errorf("somebody else's write: %s", got)
+	}
+	if got := l.newest(at("3")).ResourceVersion; got != "3" {
+		t.Errorf("what was written is remembered for too long: %s", got)
+	}
+	for range mostBehind + 1 {
+		l.wrote(at("3"), at("4"))
+	}
+	if got := l.newest(at("3")).ResourceVersion; got != "3" {
+		t.Errorf("a cache that does not move: %s", got)
+	}
+}

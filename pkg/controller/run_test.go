@@ -218,6 +218,7 @@ func TestProcessNext(t *testing.T) {
 		f.dueIn(plan.Next(wanted(defaulted()), emptyView()).Requeue)
 
 		// What moved meanwhile is looked at again at once, and is no failure.
+		f.caches.fill(f.api)
 		edit(f.api, "shop", "demo", func(rc *redisv1.RedisCluster) { rc.Labels = map[string]string{"a": "b"} })
 		f.c.processNext(t.Context())
 		if got := f.c.queue.NumRequeues(key); got != 0 {

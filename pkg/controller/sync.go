@@ -93,7 +93,7 @@ func (c *Controller) load(key cache.ObjectName) (*redisv1.RedisCluster, error) {
 	if err != nil || cached.DeletionTimestamp != nil {
 		return nil, err
 	}
-	rc := cached.DeepCopy()
+	rc := c.ledgers.of(cached).newest(cached).DeepCopy()
 	redisv1.SetDefaults(rc)
 	return rc, nil
 }
@@ -104,9 +104,11 @@ func (c *Controller) report(ctx context.Context, rc *redisv1.RedisCluster, o out
 	defer cancel()
 	now := c.Clock.Now()
 	next := statusOf(rc, o, now)
-	if err := c.Status.Update(ctx, rc, next); err != nil {
+	written, err := c.Status.Update(ctx, rc, next)
+	if err != nil {
 		return err // what was moved is reported next time
 	}
+	c.ledgers.of(rc).wrote(rc, written)
 	c.Events.Conditions(rc, next)
 	c.tellMigration(rc, next.Migration, now)
 	c.ledgers.of(rc).unreported = tally{}

@@ -14,6 +14,10 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 )
 
+// correlation lets a RedisCluster tell more than what client-go takes for spam, 25 events and then one in five minutes:
+// a scale-out and the scale-in after it are more than that.
+var correlation = record.CorrelatorOptions{BurstSize: 200, QPS: 0.2}
+
 // NewRecorder makes a recorder that sends events about RedisClusters to the API server until ctx ends, and a function
 // that sends what is left and stops it.
 func NewRecorder(ctx context.Context, client kubernetes.Interface) (record.EventRecorder, func(), error) {
@@ -21,7 +25,7 @@ func NewRecorder(ctx context.Context, client kubernetes.Interface) (record.Event
 	if err := redisv1.AddToScheme(scheme); err != nil {
 		return nil, nil, err
 	}
-	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx), record.WithCorrelatorOptions(correlation))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events(metav1.NamespaceAll)})
 	return broadcaster.NewRecorder(scheme, corev1.EventSource{Component: fieldManager}), broadcaster.Shutdown, nil
 }

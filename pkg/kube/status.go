@@ -22,20 +22,24 @@ func NewStatusUpdater(client versioned.Interface) *StatusUpdater {
 	return &StatusUpdater{client: client}
 }
 
-// Update writes the status when it differs from the one that rc has, and changes nothing of rc. A RedisCluster that is
-// gone needs no status. One that has changed since rc was read is ErrStale: the next look makes another status.
+// Update writes the status when it differs from the one that rc has, and changes nothing of rc. It returns what the API
+// server has by then; nil when nothing was written. A RedisCluster that is gone needs no status. One that has changed
+// since rc was read is ErrStale: the next look makes another status.
 func (u *StatusUpdater) Update(
 	ctx context.Context, rc *redisv1.RedisCluster, status redisv1.RedisClusterStatus,
-) error {
+) (*redisv1.RedisCluster, error) {
 	if equality.Semantic.DeepEqual(rc.Status, status) {
-		return nil
+		return nil, nil
 	}
 	updated := rc.DeepCopy()
 	updated.Status = status
-	_, err := u.client.RedisoperatorV1().RedisClusters(rc.Namespace).
+	written, err := u.client.RedisoperatorV1().RedisClusters(rc.Namespace).
 		UpdateStatus(ctx, updated, metav1.UpdateOptions{FieldManager: fieldManager})
-	if err == nil || apierrors.IsNotFound(err) {
-		return nil
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("update status: %w", stale(err))
 	}
-	return fmt.Errorf("update status: %w", stale(err))
+	return written, nil
 }

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -27,13 +28,13 @@ func TestStatusUpdater(t *testing.T) {
 
 	same := *rc.Status.DeepCopy()
 	same.Conditions = []metav1.Condition{}
-	if err := updater.Update(t.Context(), rc, same); err != nil || len(client.Actions()) != 0 {
+	if written, err := updater.Update(t.Context(), rc, same); err != nil || written != nil || len(client.Actions()) != 0 {
 		t.Errorf("an equal status: %v, error %v", client.Actions(), err)
 	}
 	next := *rc.Status.DeepCopy()
 	next.PodsReady = 6
-	if err := updater.Update(t.Context(), rc, next); err != nil {
-		t.Fatal(err)
+	if written, err := updater.Update(t.Context(), rc, next); err != nil || written.Status.PodsReady != 6 {
+		t.Fatalf("%+v, %v", written, err)
 	}
 	actions := client.Actions()
 	if len(actions) != 1 || actions[0].GetVerb() != "update" || actions[0].GetSubresource() != "status" {
@@ -58,7 +59,7 @@ func TestStatusUpdaterErrors(t *testing.T) {
 	} {
 		client := redisfake.NewClientset()
 		client.PrependReactor("update", "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tc.err })
-		err := NewStatusUpdater(client).Update(t.Context(), demo(), redisv1.RedisClusterStatus{PodsReady: 1})
+		_, err := NewStatusUpdater(client).Update(t.Context(), demo(), redisv1.RedisClusterStatus{PodsReady: 1})
 		switch {
 		case tc.want == nil || errors.Is(tc.want, ErrStale):
 			if !errors.Is(err, tc.want) {
@@ -183,5 +184,33 @@ func TestRecorderSendsToTheAPIServer(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("no event was sent")
+	}
+}
+
+// A scale-out and the scale-in after it tell more than client-go lets pass by itself: their ends are told too.
+func TestRecorderTellsAll(t *testing.T) {
+	t.Parallel()
+	const many = 60
+	client := newClient()
+	sent := make(chan string, many)
+	client.PrependReactor("create", "events", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		event := a.(clienttesting.CreateAction).GetObject().(*corev1.Event)
+		sent <- event.Reason
+		return true, event, nil
+	})
+	recorder, stop, err := NewRecorder(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for i := range many {
+		NewEvents(recorder).Step(demo(), fmt.Sprintf("Reason%d", i), "hello")
+	}
+	for i := range many {
+		select {
+		case <-sent:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d of %d events were sent", i, many)
+		}
 	}
 }

@@ -25,8 +25,9 @@ const (
 // As long as the weights stay the same, and whatever part of the transfers is carried out before it is asked again:
 //
 //   - It ends. Slots only go from shards that leave or are above their share to shards that are below.
-//   - No slot moves twice. Who receives is filled to its share, or a tolerated bit above; who stays and is not more
-//     than that above gives only to those who are far below, and then nobody is filled to more than near its share.
+//   - No slot moves twice. Who stays gives only what is beyond its share, and receives up to its share. Only what fits
+//     nowhere goes to the lightest and may exceed that by a slot; that is no more than what is tolerated, and who is
+//     not even then is filled first. This last part is tested, not proven.
 //   - Who stays gives no more than what it has beyond its share, and one slot.
 //
 // A slot that is heavier than a share moves only from a shard that leaves. The share of the others is then what is
@@ -218,17 +219,23 @@ func (s *scale) even(tolerance int64) bool {
 }
 
 // level finds how much givers keep and receivers want, so that the least moves and both are the same amount. What
-// has to go fills those that have the least. When it is not enough to bring all of them near their share, those that
-// have the most give more.
+// has to go fills those that have the least. When it is not enough for those that are not even, those that have the
+// most give more: they may have received, so nothing less is a reason to ask them.
 func (s *scale) level() {
 	low, high := s.share-s.near, s.share+s.near
-	offer, demand := s.offer(high), s.demand(low)
-	if offer >= demand {
+	lacking := int64(0)
+	for _, p := range s.stay {
+		if len(p.slots) == 0 || p.load < s.share-s.tolerance {
+			lacking += max(0, low-p.load)
+		}
+	}
+	if offer := s.offer(high); offer >= lacking {
 		s.keep = high
-		s.want = highest(low, s.share, func(level int64) bool { return s.demand(level) <= offer })
+		s.want = highest(0, s.share, func(level int64) bool { return s.demand(level) <= offer })
 	} else {
-		s.keep = highest(s.share, high, func(level int64) bool { return s.offer(level) >= demand })
 		s.want = low
+		demand := s.demand(low)
+		s.keep = highest(s.share, high, func(level int64) bool { return s.offer(level) >= demand })
 	}
 	for _, p := range s.stay {
 		p.gives = p.load > s.keep
@@ -258,7 +265,8 @@ func (s *scale) demand(want int64) int64 {
 	return sum
 }
 
-// filling gives to one after the other what it wants.
+// filling gives to one after the other what it wants, and never more than its share: who has no more than its share
+// is never asked to give.
 func (s *scale) filling() func(from *pan, w int64) *pan {
 	var receivers []*pan
 	for _, p := range s.stay {
@@ -269,7 +277,7 @@ func (s *scale) filling() func(from *pan, w int64) *pan {
 	return func(_ *pan, w int64) *pan {
 		for ; len(receivers) > 0; receivers = receivers[1:] {
 			to := receivers[0]
-			if to.load+w <= s.want+to.slack {
+			if to.load+w <= min(s.want+to.slack, s.share) {
 				return to
 			}
 			if w > s.light { // it has room for others

@@ -10,9 +10,13 @@ func SetDefaults(rc *RedisCluster) {
 	setDefault(&s.ReplicationFactor, DefaultReplicationFactor)
 	setDefault(&s.Memory.MaxmemoryPercent, DefaultMaxmemoryPercent)
 	setDefault(&s.Placement.ZoneAware, true)
+	setDefault(&s.Placement.Failback, true)
 	setDefault(&s.Disruption.PodDisruptionBudget, true)
 	setWord(&s.Storage.Type, StorageEphemeral)
 	setWord(&s.Storage.Retention, RetentionRetain)
+	setWord(&s.Recovery.Crash, CrashTakeOver)
+	setWord(&s.Recovery.LostShard, LostShardManual)
+	setWord(&s.Recovery.Quorum, QuorumAutomatic)
 	m := &s.Migration
 	setWord(&m.Balance, BalanceSlots)
 	setWord(&m.Engine, EngineAuto)

@@ -130,6 +130,11 @@ type RedisClusterSpec struct {
 	// +kubebuilder:default={}
 	Migration MigrationSpec `json:"migration,omitempty"`
 
+	// Recovery says what is done by itself when something breaks, where there is a choice to make.
+	// +optional
+	// +kubebuilder:default={}
+	Recovery RecoverySpec `json:"recovery,omitempty"`
+
 	// Paused stops the operator: what it has in hand is brought to an end, a slot that is on its way for example, and
 	// nothing else is begun until it is false again. The cluster serves on, and Redis fails over by itself.
 	// +optional
@@ -212,6 +217,13 @@ type PlacementSpec struct {
 	// +optional
 	// +kubebuilder:default=true
 	ZoneAware *bool `json:"zoneAware,omitempty"`
+
+	// Failback moves roles back when failovers have left a master and its replica on one host, or masters bunched on
+	// one host or in one zone, as soon as a better spread is possible: one planned failover at a time, while nothing
+	// else is going on.
+	// +optional
+	// +kubebuilder:default=true
+	Failback *bool `json:"failback,omitempty"`
 }
 
 // DisruptionSpec says what protects the cluster from voluntary disruptions.

@@ -39,6 +39,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &redisv1.PlacementSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("PlanStatus"):
 		return &redisv1.PlanStatusApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("RecoverySpec"):
+		return &redisv1.RecoverySpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("RedisCluster"):
 		return &redisv1.RedisClusterApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("RedisClusterSpec"):

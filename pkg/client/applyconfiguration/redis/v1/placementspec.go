@@ -13,6 +13,10 @@ type PlacementSpecApplyConfiguration struct {
 	// ZoneAware spreads masters over zones, and keeps a replica out of its master's zone where there
 	// is another, by the node label topology.kubernetes.io/zone.
 	ZoneAware *bool `json:"zoneAware,omitempty"`
+	// Failback moves roles back when failovers have left a master and its replica on one host, or masters bunched on
+	// one host or in one zone, as soon as a better spread is possible: one planned failover at a time, while nothing
+	// else is going on.
+	Failback *bool `json:"failback,omitempty"`
 }
 
 // PlacementSpecApplyConfiguration constructs a declarative configuration of the PlacementSpec type for use with
@@ -26,5 +30,13 @@ func PlacementSpec() *PlacementSpecApplyConfiguration {
 // If called multiple times, the ZoneAware field is set to the value of the last call.
 func (b *PlacementSpecApplyConfiguration) WithZoneAware(value bool) *PlacementSpecApplyConfiguration {
 	b.ZoneAware = &value
+	return b
+}
+
+// WithFailback sets the Failback field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Failback field is set to the value of the last call.
+func (b *PlacementSpecApplyConfiguration) WithFailback(value bool) *PlacementSpecApplyConfiguration {
+	b.Failback = &value
 	return b
 }

@@ -44,6 +44,8 @@ type RedisClusterSpecApplyConfiguration struct {
 	Auth *AuthSpecApplyConfiguration `json:"auth,omitempty"`
 	// Migration says how slots and their keys move when the number of masters changes.
 	Migration *MigrationSpecApplyConfiguration `json:"migration,omitempty"`
+	// Recovery says what is done by itself when something breaks, where there is a choice to make.
+	Recovery *RecoverySpecApplyConfiguration `json:"recovery,omitempty"`
 	// Paused stops the operator: what it has in hand is brought to an end, a slot that is on its way for example, and
 	// nothing else is begun until it is false again. The cluster serves on, and Redis fails over by itself.
 	Paused *bool `json:"paused,omitempty"`
@@ -154,6 +156,14 @@ func (b *RedisClusterSpecApplyConfiguration) WithAuth(value *AuthSpecApplyConfig
 // If called multiple times, the Migration field is set to the value of the last call.
 func (b *RedisClusterSpecApplyConfiguration) WithMigration(value *MigrationSpecApplyConfiguration) *RedisClusterSpecApplyConfiguration {
 	b.Migration = value
+	return b
+}
+
+// WithRecovery sets the Recovery field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Recovery field is set to the value of the last call.
+func (b *RedisClusterSpecApplyConfiguration) WithRecovery(value *RecoverySpecApplyConfiguration) *RedisClusterSpecApplyConfiguration {
+	b.Recovery = value
 	return b
 }
 

@@ -65,8 +65,8 @@ lint: ## golangci-lint, helm lint, shell scripts
 verify: tools-generate ## Generated files are what the sources make
 	hack/verify-codegen.sh
 
-# Everything but the end-to-end tests, which need a Kubernetes.
-UNIT = $$(go list ./... | grep -v /test/e2e)
+# End-to-end tests need a Kubernetes, and a build tag: what is without one there is tested here.
+UNIT = ./...
 
 # The servers of the lab's cache, first in PATH, so that nothing has to be installed for the tests.
 WITH_REDIS = PATH="$$(hack/servers.sh):$$PATH" CGO_ENABLED=1
@@ -90,7 +90,13 @@ test-long: engines ## Moves of slots against crashes at random times, many more 
 e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName for one)
 	@NODES=3 $(MAKE) lab-up lab-images
 	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
-	  go test -tags e2e ./test/e2e -count=1 -timeout 40m -v $(E2E)
+	  go test -tags e2e ./test/e2e/... -p 1 -count=1 -timeout 40m -v $(E2E)
+
+.PHONY: chaos
+chaos: helm ## Faults drawn by seed, in the lab: make chaos SEED=1 DURATION=10m
+	@NODES=3 $(MAKE) lab-up lab-images
+	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
+	  SEED=$(or $(SEED),1) DURATION=$(or $(DURATION),10m) go test -tags e2e ./test/e2e/chaos -count=1 -timeout 0 -v -run '^TestChaos$$'
 
 .PHONY: bench
 bench: bench-slots bench-creation ## Measures; writes test/bench/RESULTS.md
@@ -105,6 +111,12 @@ bench-creation: helm ## From helm install to Ready, in a lab of one node
 	@NODES=1 $(MAKE) lab-up lab-images
 	@eval "$$($(LAB) env)" && export PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
 	  go test -tags bench ./test/bench -count=1 -timeout 40m -v -run=TestCreation
+
+.PHONY: bench-faults
+bench-faults: helm engines ## What breaks, in a lab of three nodes, beside Redis alone (FAULTS=killed,power for a part)
+	@NODES=3 $(MAKE) lab-up lab-images
+	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$(hack/servers.sh):$$PATH:$(TOOLS)" && \
+	  go test -tags bench ./test/bench -count=1 -timeout 120m -v -run='^TestFaults$$'
 
 .PHONY: helm
 helm:

@@ -253,3 +253,56 @@ func documents(t *testing.T) []string {
 	}
 	return found
 }
+
+// needsPerson says whether a row of docs/status-conditions.md is of a reason that a person may have to act on: one that
+// makes a cluster Degraded, or not Ready.
+func needsPerson(titles, cells []string) bool {
+	for i, title := range titles {
+		if title == "Degraded" && cells[i] == "True" || title == "Ready" && (cells[i] == "False" || cells[i] == "Unknown") {
+			return true
+		}
+	}
+	return false
+}
+
+func TestEveryReasonToActHasARunbook(t *testing.T) {
+	t.Parallel()
+	text := read(t, "docs/status-conditions.md")
+	index := read(t, "docs/runbooks/README.md")
+	reasons := map[string]bool{} // and whether a page is a must
+	for heading, titles := range map[string][]string{
+		"Reasons of decisions":                    {"reason", "Progressing", "Degraded"},
+		"Reasons of what was seen, and of errors": {"reason", "Ready", "Progressing", "Degraded"},
+	} {
+		for _, cells := range rows(t, text, heading) {
+			reasons[cells[0]] = reasons[cells[0]] || needsPerson(titles, cells)
+		}
+	}
+	for reason, must := range reasons {
+		if must && !strings.Contains(index, "["+reason+"]("+reason+".md)") {
+			t.Errorf("docs/runbooks/README.md does not list %s, which a person may have to act on", reason)
+		}
+	}
+	pages, err := filepath.Glob(filepath.Join(root, "docs/runbooks/[A-Z]*.md"))
+	if err != nil || len(pages) < 2 {
+		t.Fatalf("no runbooks: %v", err)
+	}
+	for _, page := range pages {
+		name := strings.TrimSuffix(filepath.Base(page), ".md")
+		if name == "README" {
+			continue
+		}
+		if _, known := reasons[name]; !known {
+			t.Errorf("docs/runbooks/%s.md is of no reason that docs/status-conditions.md lists", name)
+		}
+		runbook := read(t, "docs/runbooks/"+name+".md")
+		for _, heading := range []string{
+			"# " + name + "\n", "\n## What it means\n", "\n## What was tried already\n", "\n## How to look\n",
+			"\n## What to do\n", "\n## What not to do\n",
+		} {
+			if !strings.Contains(runbook, heading) {
+				t.Errorf("docs/runbooks/%s.md has no %q", name, strings.TrimSpace(heading))
+			}
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
+	"github.com/redisoperator/redis-operator/test/e2e/witness"
 )
 
 const (
@@ -29,7 +30,7 @@ func TestPrimaryCrashes(t *testing.T) {
 	ns := env.Namespace(t, "e2e-crash")
 	c := env.InstallCluster(t, ns, "demo", "image.repository=redis", "image.tag=8.0", "image.pullPolicy=Never")
 	c.WaitReady(t, time.Minute)
-	traffic := c.StartTraffic(t, framework.TrafficOptions{Writers: 2, Keys: 1000, Rate: 200})
+	traffic := c.StartTraffic(t, witness.TrafficOptions{Writers: 2, Keys: 1000, Rate: 200})
 	observer := c.StartObserver(t, observeGrace)
 	for range crashes {
 		rc, err := c.Get(t.Context())
@@ -55,7 +56,10 @@ func TestPrimaryCrashes(t *testing.T) {
 	if looks, err := observer.Stop(); err != nil {
 		t.Errorf("in %d looks: %v", looks, err)
 	}
-	lost := traffic.LostKeys(t)
+	lost, err := traffic.LostKeys(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
 	t.Logf("%d acknowledged writes lost in %d crashes: %v", len(lost), crashes, lost)
 	if len(lost) > crashes*mostLost {
 		t.Errorf("more acknowledged writes are lost than were on their way")

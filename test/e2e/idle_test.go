@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
+	"github.com/redisoperator/redis-operator/test/e2e/witness"
 )
 
 // TestIdleMeansIdle watches a converged cluster for a minute (S8): no object is written, no Redis gets a
@@ -41,15 +40,10 @@ func TestIdleMeansIdle(t *testing.T) {
 	}
 	for command, n := range commands(t, c) {
 		delta := n - commandsBefore[command]
-		if delta != 0 && !slices.Contains(readOnly, command) {
+		if delta != 0 && !witness.ReadOnly(command) {
 			t.Errorf("redis has got %q %d times in %s", command, delta, watched)
 		}
 	}
-}
-
-// readOnly are the commands that a converged cluster may get: looks, and what replication sends by itself.
-var readOnly = []string{
-	"auth", "hello", "ping", "info", "cluster|nodes", "cluster|info", "config|get", "replconf", "client|setinfo", "quit",
 }
 
 // apiWrites counts the operator's writes to the API server, by its own metrics, without the renewals of its Lease.
@@ -110,36 +104,9 @@ func operatorMetrics(t *testing.T) string {
 // commands are the calls of every command on all nodes together.
 func commands(t *testing.T, c *framework.Cluster) map[string]int {
 	t.Helper()
-	password, err := c.InternalPassword(t.Context(), "operator")
+	calls, err := c.Witness().Commands(t.Context())
 	if err != nil {
 		t.Fatal(err)
-	}
-	pods, err := c.Pods(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	calls := map[string]int{}
-	for _, pod := range pods {
-		r, err := framework.DialRedis(t.Context(), net.JoinHostPort(pod.Status.PodIP, "6379"), "operator", password)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reply, err := r.Do(t.Context(), "INFO", "commandstats")
-		r.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(fmt.Sprint(reply)) {
-			var n int
-			name, rest, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
-			if !ok {
-				continue
-			}
-			if _, err := fmt.Sscanf(rest, "%d", &n); err != nil {
-				t.Fatal(err)
-			}
-			calls[name] += n
-		}
 	}
 	return calls
 }

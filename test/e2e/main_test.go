@@ -5,11 +5,9 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
 )
@@ -18,12 +16,7 @@ var env *framework.Env
 
 func TestMain(m *testing.M) {
 	var err error
-	if env, err = framework.New(); err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		err = env.InstallOperator(ctx)
-		cancel()
-	}
-	if err != nil {
+	if env, err = framework.NewWithOperator(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}

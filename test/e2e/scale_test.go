@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redisoperator/redis-operator/test/e2e/framework"
+	"github.com/redisoperator/redis-operator/test/e2e/witness"
 )
 
 const (
@@ -34,7 +34,7 @@ func TestScaleUnderTraffic(t *testing.T) {
 			c.WaitReady(t, time.Minute)
 			const keys = 20000
 			c.Write(t, keys)
-			traffic := c.StartTraffic(t, framework.TrafficOptions{Writers: 4, Keys: 1000, Rate: 100})
+			traffic := c.StartTraffic(t, witness.TrafficOptions{Writers: 4, Keys: 1000, Rate: 100})
 			observer := c.StartObserver(t, observeGrace)
 			for _, masters := range []int{5, 3, 8, 3} {
 				begin := time.Now()
@@ -53,10 +53,10 @@ func TestScaleUnderTraffic(t *testing.T) {
 			if looks, err := observer.Stop(); err != nil {
 				t.Errorf("in %d looks: %v", looks, err)
 			}
-			if err := c.StrayKeys(t.Context()); err != nil {
+			if err := c.Witness().StrayKeys(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if err := traffic.Lost(t); err != nil {
+			if err := traffic.Lost(t.Context()); err != nil {
 				t.Errorf("acknowledged writes are lost: %v", err)
 			}
 			if err := c.Verify(t.Context(), c.Client(t), keys); err != nil {
@@ -73,7 +73,7 @@ func TestScaleGently(t *testing.T) {
 	c := env.InstallCluster(t, ns, "demo", "image.repository=redis", "image.tag=8.0", "image.pullPolicy=Never")
 	c.WaitReady(t, time.Minute)
 	c.Write(t, 20000)
-	traffic := c.StartTraffic(t, framework.TrafficOptions{Writers: 1, Keys: 5000, Rate: 500, Wait: true})
+	traffic := c.StartTraffic(t, witness.TrafficOptions{Writers: 1, Keys: 5000, Rate: 500, Wait: true})
 	time.Sleep(restTime) // The time is what the writer is measured in.
 	t.Logf("at rest: %s", traffic.Lap())
 	for _, masters := range []int{5, 3} {
@@ -87,7 +87,7 @@ func TestScaleGently(t *testing.T) {
 	if n := traffic.Broken(); n > 0 {
 		t.Errorf("%d connections of the writer broke", n)
 	}
-	if err := traffic.Lost(t); err != nil {
+	if err := traffic.Lost(t.Context()); err != nil {
 		t.Errorf("acknowledged writes are lost: %v", err)
 	}
 	if err := c.Verify(t.Context(), c.Client(t), 20000); err != nil {

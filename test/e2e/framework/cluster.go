@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,12 +12,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/test/e2e/witness"
 )
 
 // Cluster is a RedisCluster under test, installed by its chart.
 type Cluster struct {
 	*Env
 	Namespace, Name string
+	// AuthSecret holds the clients' password; "": the one that the operator makes.
+	AuthSecret string
 }
 
 // InstallCluster installs the cluster's chart with these --set values.
@@ -136,45 +137,51 @@ func (c *Cluster) Pods(ctx context.Context) ([]corev1.Pod, error) {
 
 // Password is the clients' password.
 func (c *Cluster) Password(ctx context.Context) (string, error) {
-	secret, err := c.Kube.CoreV1().Secrets(c.Namespace).Get(ctx, c.Name+"-auth", metav1.GetOptions{})
-	if err != nil {
-		return "", err
-	}
-	return string(secret.Data["password"]), nil
+	return c.Witness().Password(ctx, "default")
 }
 
 // InternalPassword is the password of one of the operator's own users.
 func (c *Cluster) InternalPassword(ctx context.Context, user string) (string, error) {
-	secret, err := c.Kube.CoreV1().Secrets(c.Namespace).Get(ctx, c.Name+"-internal", metav1.GetOptions{})
-	if err != nil {
-		return "", err
-	}
-	return string(secret.Data[user+"-password"]), nil
+	return c.Witness().Password(ctx, user)
+}
+
+// Witness is the cluster as one sees it who shares no code with the operator.
+func (c *Cluster) Witness() *witness.Cluster {
+	return &witness.Cluster{Kube: c.Kube, Namespace: c.Namespace, Name: c.Name, AuthSecret: c.AuthSecret}
 }
 
 // Client is a cluster client that starts at the cluster's pods.
-func (c *Cluster) Client(t *testing.T) *Client {
+func (c *Cluster) Client(t *testing.T) *witness.Client {
 	t.Helper()
-	password, err := c.Password(t.Context())
+	client, err := c.Witness().Client(t.Context())
 	if err != nil {
-		t.Fatalf("password of %s: %v", c.Name, err)
+		t.Fatal(err)
 	}
-	pods, err := c.Pods(t.Context())
-	if err != nil {
-		t.Fatalf("pods of %s: %v", c.Name, err)
-	}
-	var seeds []string
-	for _, p := range pods {
-		if p.Status.PodIP != "" {
-			seeds = append(seeds, net.JoinHostPort(p.Status.PodIP, "6379"))
-		}
-	}
-	if len(seeds) == 0 {
-		t.Fatalf("%s has no pod with an address", c.Name)
-	}
-	client := NewClient(password, seeds...)
 	t.Cleanup(client.Close)
 	return client
+}
+
+// StartTraffic begins to write. Stop ends it.
+func (c *Cluster) StartTraffic(t *testing.T, o witness.TrafficOptions) *witness.Traffic {
+	t.Helper()
+	traffic, err := c.Witness().Write(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(traffic.Halt)
+	return traffic
+}
+
+// StartObserver begins to look. Slots may be without an owner, or with several, and nodes unknown, for as long as the
+// grace.
+func (c *Cluster) StartObserver(t *testing.T, grace time.Duration) *witness.Observer {
+	t.Helper()
+	observer, err := c.Witness().Observe(t.Context(), grace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = observer.Stop() }) // a test that wants to know what it saw has stopped it itself
+	return observer
 }
 
 // Write sets n keys that Verify knows.
@@ -190,7 +197,7 @@ func (c *Cluster) Write(t *testing.T, n int) {
 }
 
 // Verify reads what Write has set and returns what is wrong, by value.
-func (c *Cluster) Verify(ctx context.Context, client *Client, n int) error {
+func (c *Cluster) Verify(ctx context.Context, client *witness.Client, n int) error {
 	var errs []error
 	for i := range n {
 		key, value := pair(i)
@@ -212,58 +219,9 @@ func pair(i int) (key, value string) { return fmt.Sprintf("key:%d", i), fmt.Spri
 // Whole asks every pod's Redis, and no operator, whether the cluster is whole: state ok, all slots, every
 // node known to all at its pod's address, and every replica linked.
 func (c *Cluster) Whole(ctx context.Context) error {
-	password, err := c.InternalPassword(ctx, "operator")
+	look, err := c.Witness().Look(ctx)
 	if err != nil {
 		return err
 	}
-	pods, err := c.Pods(ctx)
-	if err != nil {
-		return err
-	}
-	for _, pod := range pods {
-		if err := wholeAt(ctx, pod.Status.PodIP, password, pods); err != nil {
-			return fmt.Errorf("%s: %w", pod.Name, err)
-		}
-	}
-	return nil
-}
-
-func wholeAt(ctx context.Context, ip, password string, pods []corev1.Pod) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	r, err := DialRedis(ctx, net.JoinHostPort(ip, "6379"), "operator", password)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	info, err := r.Do(ctx, "CLUSTER", "INFO")
-	if err != nil {
-		return err
-	}
-	text, _ := info.(string)
-	for _, want := range []string{
-		"cluster_state:ok", "cluster_slots_ok:16384", fmt.Sprintf("cluster_known_nodes:%d", len(pods)),
-	} {
-		if !strings.Contains(text, want+"\r\n") {
-			return fmt.Errorf("no %s in CLUSTER INFO", want)
-		}
-	}
-	nodes, err := r.Do(ctx, "CLUSTER", "NODES")
-	if err != nil {
-		return err
-	}
-	table, _ := nodes.(string)
-	for _, pod := range pods {
-		if !strings.Contains(table, pod.Status.PodIP+":6379@16379") {
-			return fmt.Errorf("%s is not known at %s", pod.Name, pod.Status.PodIP)
-		}
-	}
-	replication, err := r.Do(ctx, "INFO", "replication")
-	if err != nil {
-		return err
-	}
-	if s, _ := replication.(string); strings.Contains(s, "role:slave") && !strings.Contains(s, "master_link_status:up") {
-		return errors.New("the replica's link is down")
-	}
-	return nil
+	return look.Whole(len(look.Seen))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,7 +48,7 @@ func New() (*Env, error) {
 		return nil, err
 	}
 	config.QPS, config.Burst = 100, 200
-	root, err := filepath.Abs("../..")
+	root, err := rootOf(".")
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +58,31 @@ func New() (*Env, error) {
 	}
 	e.Redis, err = versioned.NewForConfig(config)
 	return e, err
+}
+
+// rootOf is the top of the repository that a directory is in.
+func rootOf(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for ; !isFile(filepath.Join(dir, "go.mod")); dir = filepath.Dir(dir) {
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no go.mod in any directory above")
+		}
+	}
+	return dir, nil
+}
+
+// NewWithOperator is New, with the operator installed.
+func NewWithOperator() (*Env, error) {
+	e, err := New()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	return e, e.InstallOperator(ctx)
 }
 
 // Run runs a command at the top of the repository and returns what it printed.

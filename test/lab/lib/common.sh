@@ -10,6 +10,7 @@ NODE_MONITOR_GRACE=${NODE_MONITOR_GRACE:-8s}         # a silent node is NotReady
 NODE_STATUS_EVERY=${NODE_STATUS_EVERY:-2s}
 NODE_LEASE_SECONDS=${NODE_LEASE_SECONDS:-4}          # renewed every quarter of it
 TOLERATION_SECONDS=${TOLERATION_SECONDS:-5}          # pods of a NotReady node are deleted after this
+VOLUMES=${VOLUMES:-512m}                               # room for all volumes of a node, in memory
 CACHE=${REDIS_OPERATOR_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/redis-operator-lab}
 
 # --- where things are ----------------------------------------------------------------------------------------

@@ -13,6 +13,11 @@ FAULT_HELP="faults (lab.sh fault VERB ...):
   hang POD CONTAINER | unhang POD CONTAINER   SIGSTOP and SIGCONT
   killc POD CONTAINER             SIGKILL
   pause POD | unpause POD         freezes the whole pod (exec probes too)
+  pids POD CONTAINER              its processes, for a test that signals them itself: at once, or without an API server
+  apioff | apion                  SIGKILL to the API server; starts it again
+  fill NODE | unfill NODE         the disk with all volumes of the node is full
+  squat NODE IP | unsquat NODE IP a Redis Cluster of somebody else answers at the address of a pod that is gone:
+                                  one node with all slots, a key, no password and a high epoch
 POD may be NAMESPACE/POD."
 
 # fault VERB ARGS...
@@ -32,7 +37,12 @@ fault() {
     hang) signal_container STOP "$@" ;;
     unhang) signal_container CONT "$@" ;;
     killc) signal_container KILL "$@" ;;
-    pause | unpause) "fault_$verb" "$@" ;;
+    pause | unpause | apioff | apion) "fault_$verb" "$@" ;;
+    pids) container_pids "$@" ;;
+    fill | unfill | squat | unsquat)
+      need_node "${1:-}"
+      "fault_$verb" "$@"
+      ;;
     *)
       echo "$FAULT_HELP"
       [ "$verb" = help ] || exit 2
@@ -147,12 +157,58 @@ fault_unpause() {
 
 # signal_container SIGNAL POD CONTAINER
 signal_container() {
-  local signal=$1 pod=$2 container=$3 id which
+  local signal=$1
+  shift
+  # shellcheck disable=SC2046 # a list
+  kill "-$signal" $(container_pids "$@")
+}
+
+# container_pids POD CONTAINER
+container_pids() {
+  local pod=$1 container=$2 id which
   for which in containerStatuses initContainerStatuses; do
     id=$(pod_get "$pod" "{.status.${which}[?(@.name==\"$container\")].containerID}")
     [ -z "$id" ] || break
   done
   [ -n "$id" ] || die "pod $pod has no running container '$container'"
-  # shellcheck disable=SC2046 # a list
-  kill "-$signal" $(cat "$(pod_cgroup "$pod")/${id#containerd://}/cgroup.procs")
+  cat "$(pod_cgroup "$pod")/${id#containerd://}/cgroup.procs"
+}
+
+# --- control plane -------------------------------------------------------------------------------------------
+
+fault_apioff() { kill -KILL "$(cat "$RUN/pids/kube-apiserver")"; }
+fault_apion() {
+  LAB_CONF=$RUN/conf
+  start_apiserver
+}
+
+# --- disks ---------------------------------------------------------------------------------------------------
+
+fault_fill() {
+  local disk=$RUN/pv/$1
+  fallocate -l "$(df --output=avail -B1 "$disk" | tail -1)" "$disk/full"
+}
+fault_unfill() { rm -f "$RUN/pv/$1/full"; }
+
+# --- addresses -----------------------------------------------------------------------------------------------
+
+fault_squat() {
+  local node=$1 ip=$2 dir=$RUN/squat-$2 engine=$CACHE/engines/redis-8.0
+  in_node "$node" ip addr add "$ip/32" dev cni0
+  mkdir -p "$dir"
+  start "$node-squat" "$NS-$node" "$NS/$node/system" "$engine/run-server" --bind "$ip" --protected-mode no \
+    --cluster-enabled yes --cluster-announce-ip "$ip" --dir "$dir" --save ''
+  wait_for 10 "a stranger is at $ip" squatter "$@" cluster set-config-epoch 1000000
+  squatter "$@" cluster addslotsrange 0 16383
+}
+# squatter NODE IP COMMAND...: the stranger is asked something.
+squatter() {
+  local reply
+  reply=$(in_node "$1" "$CACHE/engines/redis-8.0/run-cli" -h "$2" "${@:3}") && [ "$reply" = OK ]
+}
+fault_unsquat() {
+  kill -KILL "$(cat "$RUN/pids/$1-squat")"
+  rm -f "$RUN/pids/$1-squat"
+  in_node "$1" ip addr del "$2/32" dev cni0
+  rm -rf "$RUN/squat-$2"
 }

@@ -7,7 +7,9 @@ node_dir() { echo "$RUN/nodes/$1"; }
 node_prepare() {
   local node=$1 dir
   dir=$(node_dir "$node")
-  mkdir -p "$dir"/{containerd,cni,kubelet,podlogs}
+  mkdir -p "$dir"/{containerd,cni,kubelet,podlogs} "$RUN/pv/$node"
+  # A file system of their own, so that a full disk is the volumes' only (fault fill).
+  mount -t tmpfs -o "size=$VOLUMES" lab-volumes "$RUN/pv/$node"
   net_up_node "$node"
   cgroup_make "$NS/$node/system"
   pki_node "$node"

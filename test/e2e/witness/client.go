@@ -1,121 +1,16 @@
-package framework
+package witness
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// Redis is one connection to one node. It is not safe for use by several goroutines.
-type Redis struct {
-	conn net.Conn
-	in   *bufio.Reader
-}
-
-// ReplyError is an error that Redis answered.
-type ReplyError string
-
-func (e ReplyError) Error() string { return string(e) }
-
-// dialTimeout is for an address that nobody has any more.
-const dialTimeout = time.Second
-
-// DialRedis connects to a node and authenticates when there is a password.
-func DialRedis(ctx context.Context, addr, user, password string) (*Redis, error) {
-	d := net.Dialer{Timeout: dialTimeout}
-	conn, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	r := &Redis{conn: conn, in: bufio.NewReader(conn)}
-	if password == "" {
-		return r, nil
-	}
-	if _, err := r.Do(ctx, "AUTH", user, password); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("authenticate at %s as %s: %w", addr, user, err)
-	}
-	return r, nil
-}
-
-// Close ends the connection.
-func (r *Redis) Close() { _ = r.conn.Close() }
-
-// Do sends one command and returns its reply: string, int64, nil or []any.
-func (r *Redis) Do(ctx context.Context, args ...string) (any, error) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(5 * time.Second)
-	}
-	if err := r.conn.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "*%d\r\n", len(args))
-	for _, a := range args {
-		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
-	}
-	if _, err := io.WriteString(r.conn, b.String()); err != nil {
-		return nil, err
-	}
-	return r.reply()
-}
-
-func (r *Redis) reply() (any, error) {
-	line, err := r.in.ReadString('\n')
-	if err != nil {
-		return nil, err
-	}
-	line = strings.TrimRight(line, "\r\n")
-	if line == "" {
-		return nil, errors.New("empty reply")
-	}
-	kind, rest := line[0], line[1:]
-	switch kind {
-	case '+':
-		return rest, nil
-	case '-':
-		return nil, ReplyError(rest)
-	case ':':
-		return strconv.ParseInt(rest, 10, 64)
-	case '$':
-		return r.bulk(rest)
-	case '*':
-		n, err := strconv.Atoi(rest)
-		if err != nil || n < 0 {
-			return nil, err
-		}
-		items := make([]any, n)
-		for i := range items {
-			if items[i], err = r.reply(); err != nil {
-				return nil, err
-			}
-		}
-		return items, nil
-	}
-	return nil, fmt.Errorf("unknown reply %q", line)
-}
-
-func (r *Redis) bulk(length string) (any, error) {
-	n, err := strconv.Atoi(length)
-	if err != nil || n < 0 {
-		return nil, err
-	}
-	data := make([]byte, n+2)
-	if _, err := io.ReadFull(r.in, data); err != nil {
-		return nil, err
-	}
-	return string(data[:n]), nil
-}
-
-// Client is a cluster client: it keeps a connection to each node and follows MOVED and ASK.
+// Client is a cluster client: it keeps a connection to each node and follows MOVED and ASK. It is not safe for use by
+// several goroutines.
 type Client struct {
 	user, password string
 	seeds          []string
@@ -124,13 +19,32 @@ type Client struct {
 	next           int
 	stale          bool // a node has said that a slot is elsewhere
 	refreshed      time.Time
+	// find gives the addresses of all nodes anew, as resolving the name of a Service does; nil: there is no such name.
+	find func() []string
 }
 
 // NewClient makes a client that starts at any of these nodes.
 func NewClient(password string, seeds ...string) *Client {
 	return &Client{
-		user: "default", password: password, seeds: seeds, conns: map[string]*Redis{}, slots: map[uint16]string{},
+		user: userDefault, password: password, seeds: seeds, conns: map[string]*Redis{}, slots: map[uint16]string{},
 	}
+}
+
+// Client is a client of the cluster, as its pods stand.
+func (c *Cluster) Client(ctx context.Context) (*Client, error) {
+	password, err := c.Password(ctx, userDefault)
+	if err != nil {
+		return nil, fmt.Errorf("password of %s: %w", c.Name, err)
+	}
+	pods, err := c.Pods(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("pods of %s: %w", c.Name, err)
+	}
+	seeds := addresses(pods)
+	if len(seeds) == 0 {
+		return nil, fmt.Errorf("%s has no pod with an address", c.Name)
+	}
+	return NewClient(password, seeds...), nil
 }
 
 // Close ends all connections.
@@ -150,7 +64,7 @@ func (c *Client) Do(ctx context.Context, key string, args ...string) (any, error
 // mostRedirects is more than a slot that is being moved needs, and ends a loop between two that do not agree.
 const mostRedirects = 16
 
-// do is Do, and says which node has answered.
+// do is Do, and says which node has answered, or was asked last.
 func (c *Client) do(ctx context.Context, key string, args []string) (any, string, error) {
 	c.refresh(ctx)
 	slot := Slot(key)
@@ -181,6 +95,33 @@ func (c *Client) do(ctx context.Context, key string, args []string) (any, string
 		}
 	}
 	return nil, addr, fmt.Errorf("%s: more than %d redirects", key, mostRedirects)
+}
+
+// wait asks the node that has just answered whether another has what this connection wrote. A connection that was made
+// anew since would know of no writes, and say yes.
+func (c *Client) wait(ctx context.Context, addr string) (copies int64, err error) {
+	r := c.conns[addr]
+	if r == nil {
+		return 0, fmt.Errorf("WAIT at %s: the connection is gone", addr)
+	}
+	reply, err := r.Do(ctx, "WAIT", "1", "1000")
+	if err != nil {
+		c.drop(addr, err)
+		return 0, fmt.Errorf("WAIT at %s: %w", addr, err)
+	}
+	copies, _ = reply.(int64)
+	return copies, nil
+}
+
+// forget makes the client ask anew who owns a slot.
+func (c *Client) forget(slot uint16) {
+	delete(c.slots, slot)
+	if c.find == nil {
+		return
+	}
+	if found := c.find(); len(found) > 0 {
+		c.seeds = found
+	}
 }
 
 // refreshPace bounds how often a client asks who owns what.
@@ -245,12 +186,17 @@ func (c *Client) at(ctx context.Context, addr string, asking bool, args []string
 	if err == nil {
 		reply, err = r.Do(ctx, args...)
 	}
+	c.drop(addr, err)
+	return reply, err
+}
+
+// drop closes a connection after an error that was no answer.
+func (c *Client) drop(addr string, err error) {
 	var re ReplyError
-	if err != nil && !errors.As(err, &re) {
+	if r := c.conns[addr]; r != nil && err != nil && !errors.As(err, &re) {
 		r.Close()
 		delete(c.conns, addr)
 	}
-	return reply, err
 }
 
 // Slot is the hash slot of a key: CRC16 (XMODEM) of the key, or of what is between its first braces.
@@ -271,5 +217,5 @@ func Slot(key string) uint16 {
 			}
 		}
 	}
-	return crc % 16384
+	return crc % slotCount
 }

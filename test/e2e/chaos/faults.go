@@ -1,0 +1,209 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisoperator/redis-operator/test/e2e/framework"
+)
+
+func node(n int) string { return fmt.Sprintf("node%d", n) }
+
+// killContainers ends containers of a pod with SIGKILL, all at the same time.
+func killContainers(containers ...string) func(context.Context, *World, Draw) (mend, error) {
+	return func(ctx context.Context, w *World, d Draw) (mend, error) {
+		pids, err := w.victimPids(ctx, d, containers...)
+		if err != nil {
+			return nil, err
+		}
+		return nil, signal(pids, syscall.SIGKILL)
+	}
+}
+
+// victimPids are the processes of containers of the pod that is hit.
+func (w *World) victimPids(ctx context.Context, d Draw, containers ...string) ([]int, error) {
+	victim, err := w.Victim(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	w.Log("  it hits %s on %s", victim.Pod.Name, victim.Pod.Host)
+	var all []int
+	for _, c := range containers {
+		pids, err := w.pids(ctx, w.Cluster.Namespace, victim.Pod.Name, c)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, pids...)
+	}
+	return all, nil
+}
+
+func killOperator(ctx context.Context, w *World, _ Draw) (mend, error) {
+	pod, err := w.operator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pids, err := w.pids(ctx, framework.OperatorNamespace, pod, "operator")
+	if err != nil {
+		return nil, err
+	}
+	return nil, signal(pids, syscall.SIGKILL)
+}
+
+func deletePod(ctx context.Context, w *World, d Draw) (mend, error) {
+	return nil, w.deleteVictim(ctx, d, metav1.DeleteOptions{})
+}
+
+func deletePodByForce(ctx context.Context, w *World, d Draw) (mend, error) {
+	return nil, w.deleteVictim(ctx, d, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
+}
+
+func (w *World) deleteVictim(ctx context.Context, d Draw, how metav1.DeleteOptions) error {
+	victim, err := w.Victim(ctx, d)
+	if err != nil {
+		return err
+	}
+	w.Log("  it hits %s on %s", victim.Pod.Name, victim.Pod.Host)
+	return w.Cluster.Kube.CoreV1().Pods(w.Cluster.Namespace).Delete(ctx, victim.Pod.Name, how)
+}
+
+func deleteAllPods(ctx context.Context, w *World, _ Draw) (mend, error) {
+	return nil, w.Cluster.Kube.CoreV1().Pods(w.Cluster.Namespace).
+		DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+}
+
+// deletePodAndClaim deletes the claim first: it stays until the pod that uses it is gone.
+func deletePodAndClaim(ctx context.Context, w *World, d Draw) (mend, error) {
+	victim, err := w.Victim(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	w.Log("  it hits %s on %s", victim.Pod.Name, victim.Pod.Host)
+	core, ns := w.Cluster.Kube.CoreV1(), w.Cluster.Namespace
+	if err := core.PersistentVolumeClaims(ns).Delete(ctx, "data-"+victim.Pod.Name, metav1.DeleteOptions{}); err != nil {
+		return nil, err
+	}
+	return nil, core.Pods(ns).Delete(ctx, victim.Pod.Name, metav1.DeleteOptions{})
+}
+
+// toggle is a fault of the lab with a verb that makes it and one that takes it back.
+func (w *World) toggle(ctx context.Context, on, off []string) (mend, error) {
+	return func(ctx context.Context) error { return w.Break(ctx, off...) }, w.Break(ctx, on...)
+}
+
+func powerOff(ctx context.Context, w *World, d Draw) (mend, error) {
+	return w.toggle(ctx, []string{"off", node(d.Node)}, []string{"on", node(d.Node)})
+}
+
+func cutFromControlPlane(ctx context.Context, w *World, d Draw) (mend, error) {
+	return w.toggle(ctx, []string{"isolate", node(d.Node)}, []string{"join", node(d.Node)})
+}
+
+func cutBetweenTwo(ctx context.Context, w *World, d Draw) (mend, error) {
+	return w.toggle(ctx, []string{"part", node(d.Node), node(d.Other)}, []string{"heal", node(d.Node), node(d.Other)})
+}
+
+// cutFromPeers leaves a node with clients and the control plane, and without the other nodes.
+func cutFromPeers(ctx context.Context, w *World, d Draw) (mend, error) {
+	third := node(1 + 2 + 3 - d.Node - d.Other)
+	other := func(ctx context.Context, verb string) error {
+		return errors.Join(w.Break(ctx, verb, node(d.Node), node(d.Other)), w.Break(ctx, verb, node(d.Node), third))
+	}
+	return func(ctx context.Context) error { return other(ctx, "heal") }, other(ctx, "part")
+}
+
+func fillDisk(ctx context.Context, w *World, d Draw) (mend, error) {
+	return w.toggle(ctx, []string{"fill", node(d.Node)}, []string{"unfill", node(d.Node)})
+}
+
+// stopRedis stops a Redis with SIGSTOP: it is not dead, and says nothing.
+func stopRedis(ctx context.Context, w *World, d Draw) (mend, error) {
+	pids, err := w.victimPids(ctx, d, "redis")
+	if err != nil {
+		return nil, err
+	}
+	return func(context.Context) error { return signal(pids, syscall.SIGCONT) }, signal(pids, syscall.SIGSTOP)
+}
+
+// drainBound is when a person gives up: a pod whose volume is on the drained node has nowhere to go, so that the next
+// eviction waits for the budget.
+const drainBound = 20 * time.Second
+
+func drain(ctx context.Context, w *World, d Draw) (mend, error) {
+	back, err := w.drain(ctx, d, drainBound)
+	if err != nil {
+		w.Log("  the drain did not end: %.200s", err)
+	}
+	return back, nil
+}
+
+func drainAndInsist(ctx context.Context, w *World, d Draw) (mend, error) {
+	return w.drain(ctx, d, patience)
+}
+
+func (w *World) drain(ctx context.Context, d Draw, within time.Duration) (mend, error) {
+	kubectl := framework.Tool("kubectl")
+	_, err := w.Cluster.Run(ctx, kubectl, "drain", node(d.Node), "--ignore-daemonsets", "--delete-emptydir-data", "--force",
+		"--timeout="+within.String())
+	return func(ctx context.Context) error {
+		_, err := w.Cluster.Run(ctx, kubectl, "uncordon", node(d.Node))
+		return err
+	}, err
+}
+
+func stopAPIServer(ctx context.Context, w *World, _ Draw) (mend, error) {
+	off := w.Break(ctx, "apioff")
+	return func(ctx context.Context) error {
+		if err := w.Break(ctx, "apion"); err != nil {
+			return err
+		}
+		return await(ctx, time.Minute, "the API server answers", func(ctx context.Context) error {
+			_, err := w.Cluster.Kube.Discovery().ServerVersion()
+			return err
+		})
+	}, off
+}
+
+// stopAPIServerAndKill has a primary die while there is no API server: its replica takes over all the same.
+func stopAPIServerAndKill(ctx context.Context, w *World, d Draw) (mend, error) {
+	pids, err := w.victimPids(ctx, d, "redis")
+	if err != nil {
+		return nil, err
+	}
+	back, err := stopAPIServer(ctx, w, d)
+	if err != nil {
+		return back, err
+	}
+	return back, signal(pids, syscall.SIGKILL)
+}
+
+// squat has a Redis of somebody else answer at the address of a pod that is gone, as a node that knows no other, with
+// all slots and a high epoch: who meets it loses everything.
+func squat(ctx context.Context, w *World, d Draw) (mend, error) {
+	victim, err := w.Victim(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	pod := victim.Pod
+	w.Log("  it hits %s at %s on %s", pod.Name, pod.IP, pod.Host)
+	pods := w.Cluster.Kube.CoreV1().Pods(w.Cluster.Namespace)
+	if err := pods.Delete(ctx, pod.Name, metav1.DeleteOptions{}); err != nil {
+		return nil, err
+	}
+	if err := await(ctx, time.Minute, pod.Name+" is gone", func(ctx context.Context) error {
+		now, err := pods.Get(ctx, pod.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) || err == nil && string(now.UID) != pod.UID {
+			return nil
+		}
+		return errors.Join(err, errors.New("it is there"))
+	}); err != nil {
+		return nil, err
+	}
+	return w.toggle(ctx, []string{"squat", pod.Host, pod.IP}, []string{"unsquat", pod.Host, pod.IP})
+}

@@ -1,0 +1,146 @@
+//go:build e2e
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisoperator/redis-operator/test/e2e/framework"
+)
+
+// mostGap is far above what is expected where the death of a primary is proven or planned, and far below the
+// node-timeout, after which Redis would help itself. `make bench-faults` has the figures.
+const mostGap = 5 * time.Second
+
+// suffer has one fault happen, and says what of it must not be.
+func suffer(t *testing.T, w *World, d Draw) Result {
+	t.Helper()
+	r := w.Suffer(t.Context(), d)
+	t.Logf("%s: %s", d.Kind, r)
+	for _, err := range r.Wrong {
+		t.Error(err)
+	}
+	return r
+}
+
+// finish is at the end of every world: nothing lost, nothing leaked, nothing written for nothing.
+func finish(t *testing.T, w *World) {
+	t.Helper()
+	var s Summary
+	w.Finish(t.Context(), &s)
+	t.Logf("\n%s", &s)
+	if err := s.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFaults_WithVolumes is the part of chaos that every change has to bear: one fault after the other, on one cluster.
+func TestFaults_WithVolumes(t *testing.T) {
+	w := newWorld(t, "faults-volumes", true)
+	for _, fault := range []struct {
+		name string
+		draw Draw
+		gap  time.Duration
+	}{
+		{"Fault23_PrimaryKilled", Draw{Kind: "kill-redis", Shard: 0}, mostGap},
+		{"Fault24_PrimaryPodDeleted", Draw{Kind: "delete-pod", Shard: 1}, mostGap},
+		{"Fault16_PrimaryKilledWithoutAPIServer", Draw{
+			Kind: "api-server-off-and-kill-redis", Shard: 2, Hold: 10 * time.Second,
+		}, mostGap},
+		{"Fault25_AllPodsDeletedAtOnce", Draw{Kind: "delete-all-pods"}, time.Minute},
+		{"Fault44_PrimaryStopped", Draw{Kind: "stop-redis", Shard: 0, Hold: 20 * time.Second}, 40 * time.Second},
+		{"Fault30_NodePoweredOffAndBack", Draw{Kind: "power-off", Hold: 25 * time.Second}, time.Minute},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			if fault.draw.Kind == "power-off" {
+				fault.draw.Node = w.hostOfPrimary(t)
+			}
+			if r := suffer(t, w, fault.draw); r.Gap > fault.gap {
+				t.Errorf("a writer waited for %s, at most %s is right", r.Gap, fault.gap)
+			}
+		})
+	}
+	finish(t, w)
+}
+
+// hostOfPrimary is the number of a node that a primary runs on.
+func (w *World) hostOfPrimary(t *testing.T) int {
+	t.Helper()
+	victim, err := w.Victim(t.Context(), Draw{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= Nodes; n++ {
+		if node(n) == victim.Pod.Host {
+			return n
+		}
+	}
+	t.Fatalf("%s is on %s", victim.Pod.Name, victim.Pod.Host)
+	return 0
+}
+
+// TestFaults_WithoutVolumes is the same, where a pod takes its data with it.
+func TestFaults_WithoutVolumes(t *testing.T) {
+	w := newWorld(t, "faults-ephemeral", false)
+	t.Run("Fault27_PrimaryKilledWithoutDisk", func(t *testing.T) {
+		if r := suffer(t, w, Draw{Kind: "kill-redis", Shard: 1}); r.Gap > mostGap {
+			t.Errorf("a writer waited for %s, at most %s is right", r.Gap, mostGap)
+		}
+	})
+	for n := 1; n <= Nodes; n++ {
+		t.Run(fmt.Sprintf("Fault33_Node%dDrained", n), func(t *testing.T) {
+			if r := suffer(t, w, Draw{Kind: "drain-to-the-end", Node: n}); r.Gap > mostGap {
+				t.Errorf("a writer waited for %s, at most %s is right", r.Gap, mostGap)
+			}
+		})
+	}
+	finish(t, w)
+	t.Run("Fault26_AllPodsDeletedAtOnceWithoutDisk", func(t *testing.T) { loseAll(t, w.Cluster) })
+}
+
+// loseAll deletes all pods of a cluster that keeps nothing: it comes back by itself, with the same shards, empty, and
+// says that data is lost.
+func loseAll(t *testing.T, c *framework.Cluster) {
+	t.Helper()
+	if err := env.Kube.CoreV1().Pods(c.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{},
+		metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	framework.Eventually(t, patience, "the cluster is there again", func(ctx context.Context) error {
+		look, err := c.Witness().Look(ctx)
+		if err == nil {
+			err = look.Whole(Pods)
+		}
+		if err == nil {
+			err = c.IsReady(ctx)
+		}
+		return err
+	})
+	client := c.Client(t)
+	for i := range 300 {
+		key := fmt.Sprintf("after:%d", i)
+		if _, err := client.Do(t.Context(), key, "SET", key, "1"); err != nil {
+			t.Fatalf("write to the empty cluster: %v", err)
+		}
+	}
+	framework.Eventually(t, 30*time.Second, "an event says DataLost", func(ctx context.Context) error {
+		events, err := env.Kube.CoreV1().Events(c.Namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		var reasons []string
+		for _, e := range events.Items {
+			if e.Reason == "DataLost" {
+				return nil
+			}
+			reasons = append(reasons, e.Reason)
+		}
+		return fmt.Errorf("there are only %s", strings.Join(reasons, " "))
+	})
+}

@@ -1,0 +1,167 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redisoperator/redis-operator/test/e2e/framework"
+	"github.com/redisoperator/redis-operator/test/e2e/witness"
+)
+
+// readyAtEnd is how long after the last fault the cluster may take.
+const readyAtEnd = time.Minute
+
+// Finish ends the writing and the looking, and checks what can only be checked when nothing happens any more. What the
+// observer saw meanwhile is part of what it says.
+func (w *World) Finish(ctx context.Context, s *Summary) {
+	if err := w.AwaitWhole(ctx, readyAtEnd); err != nil {
+		s.Wrong = append(s.Wrong, fmt.Errorf("at the end: %w", err))
+	}
+	w.Plain.Halt()
+	w.Waiting.Halt()
+	s.Acknowledged, s.AcknowledgedWaiting = w.Plain.Acknowledged(), w.Waiting.Acknowledged()
+	lost, err := w.Plain.LostKeys(ctx)
+	s.Lost = len(lost)
+	s.fault("read back what was written", err)
+	lost, err = w.Waiting.LostKeys(ctx)
+	s.LostWaiting = len(lost)
+	s.fault("read back what was written", err)
+	if len(lost) > 0 {
+		s.Wrong = append(s.Wrong, fmt.Errorf("I3: at the end %d writes that a replica had acknowledged are lost: %w", len(lost), lost[0]))
+	}
+	s.fault("I2", w.Cluster.Witness().StrayKeys(ctx))
+	s.fault("I7", w.idle(ctx))
+	s.fault("I8", w.secret(ctx))
+	looks, err := w.Observer.Stop()
+	s.Looks = looks
+	if err != nil {
+		s.Wrong = append(s.Wrong, err)
+	}
+}
+
+const (
+	settled   = 5 * time.Second
+	idleFor   = 20 * time.Second
+	idleBound = time.Minute
+)
+
+// idle is nil when a cluster with nothing to do is left alone: nothing is written to Kubernetes, and no Redis gets a
+// command that writes (I7).
+func (w *World) idle(ctx context.Context) error {
+	log, err := w.newAudit(ctx)
+	if err != nil {
+		return err
+	}
+	// What came last has its echo.
+	quiet := time.Now()
+	if err := await(ctx, idleBound, "the operator writes nothing for "+settled.String(), func(context.Context) error {
+		written, err := log.next()
+		if len(written) > 0 {
+			quiet = time.Now()
+			return fmt.Errorf("%s", written[0])
+		}
+		if err == nil && time.Since(quiet) < settled {
+			err = errors.New("not for long yet")
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	before, err := w.Cluster.Witness().Commands(ctx)
+	if err != nil {
+		return err
+	}
+	pause(ctx, idleFor) // the time itself is what is tested
+	written, err := log.next()
+	if err != nil {
+		return err
+	}
+	if len(written) > 0 {
+		return fmt.Errorf("%d writes in %s with nothing to do, the first: %s", len(written), idleFor, written[0])
+	}
+	after, err := w.Cluster.Witness().Commands(ctx)
+	if err != nil {
+		return err
+	}
+	for command, n := range after {
+		if n > before[command] && !witness.ReadOnly(command) {
+			return fmt.Errorf("redis got %q %d times in %s with nothing to do", command, n-before[command], idleFor)
+		}
+	}
+	return nil
+}
+
+// secret is nil when no password is shown by any object but Secrets, by an event, or by a log of any container that ran,
+// also of those that are gone (I8).
+func (w *World) secret(ctx context.Context) error {
+	passwords := map[string]string{}
+	for _, user := range []string{"default", "operator", "redisnode", "replication", "mover"} {
+		password, err := w.Cluster.Witness().Password(ctx, user)
+		if err != nil {
+			return err
+		}
+		if password != "" {
+			passwords[user] = password
+		}
+	}
+	look := func(where string, text []byte) error {
+		for user, password := range passwords {
+			if strings.Contains(string(text), password) {
+				return fmt.Errorf("the password of user %s is in %s", user, where)
+			}
+		}
+		return nil
+	}
+	objects, err := w.Cluster.Run(ctx, framework.Tool("kubectl"), "get", "-n", w.Cluster.Namespace, "-o", "yaml",
+		"redisclusters,pods,services,endpointslices,configmaps,serviceaccounts,poddisruptionbudgets,persistentvolumeclaims,events")
+	if err != nil {
+		return err
+	}
+	if err := look("an object or event", []byte(objects)); err != nil {
+		return err
+	}
+	return w.eachLog(ctx, look)
+}
+
+// eachLog gives what containers have written to their logs, as the lab's nodes keep it, and the log of writes.
+func (w *World) eachLog(ctx context.Context, look func(where string, text []byte) error) error {
+	dir, err := w.RunDir(ctx)
+	if err != nil {
+		return err
+	}
+	ours := []string{"/" + w.Cluster.Namespace + "_", "/" + framework.OperatorNamespace + "_"}
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		name := strings.TrimPrefix(path, dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // rotated away meanwhile
+		case err != nil:
+			return err
+		case entry.IsDir() && slices.Contains(notLogs, entry.Name()):
+			return fs.SkipDir
+		case !entry.Type().IsRegular():
+			return nil
+		}
+		pods := strings.Contains(name, "/podlogs/") && slices.ContainsFunc(ours, func(o string) bool {
+			return strings.Contains(name, o)
+		})
+		if !pods && !strings.HasPrefix(name, "/logs/") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return look(name, text)
+	})
+}
+
+// notLogs are directories of the lab that hold none, and much else.
+var notLogs = []string{"containerd", "kubelet", "etcd", "pv", "pki", "images"}

@@ -1,0 +1,59 @@
+package witness
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Commands are the calls of every command on all nodes together.
+func (c *Cluster) Commands(ctx context.Context) (map[string]int, error) {
+	password, err := c.Password(ctx, userOperator)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := c.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	calls := map[string]int{}
+	for _, pod := range pods {
+		if err := commandsAt(ctx, pod, password, calls); err != nil {
+			return nil, fmt.Errorf("%s: %w", pod.Name, err)
+		}
+	}
+	return calls, nil
+}
+
+func commandsAt(ctx context.Context, pod Pod, password string, calls map[string]int) error {
+	r, err := DialRedis(ctx, pod.Addr(), userOperator, password)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	reply, err := r.Do(ctx, "INFO", "commandstats")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(fmt.Sprint(reply)) {
+		name, rest, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
+		if !ok {
+			continue
+		}
+		var n int
+		if _, err := fmt.Sscanf(rest, "%d", &n); err != nil {
+			return fmt.Errorf("commandstats %q: %w", line, err)
+		}
+		calls[name] += n
+	}
+	return nil
+}
+
+// readOnly are the commands that a converged cluster may get: looks, and what replication sends by itself.
+var readOnly = []string{
+	"auth", "hello", "ping", "info", "cluster|nodes", "cluster|info", "config|get", "replconf", "client|setinfo", "quit",
+}
+
+// ReadOnly says whether a converged cluster may get a command, by its name in INFO commandstats.
+func ReadOnly(command string) bool { return slices.Contains(readOnly, command) }

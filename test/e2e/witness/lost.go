@@ -1,0 +1,98 @@
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Lost reads every key back and says which acknowledged writes are not there. Call it after Stop.
+func (tr *Traffic) Lost(ctx context.Context) error {
+	lost, err := tr.LostKeys(ctx)
+	if len(lost) > 10 {
+		lost = append(lost[:10:10], fmt.Errorf("and %d more keys", len(lost)-10))
+	}
+	return errors.Join(append(lost, err)...)
+}
+
+// LostKeys is an error for each key whose last acknowledged write is not there, and one when that could not be asked.
+func (tr *Traffic) LostKeys(ctx context.Context) (lost []error, err error) {
+	return tr.read(ctx, func(w *writer) int { w.checked = 0; return 0 })
+}
+
+// LostSince is LostKeys, of the keys whose writes have come to an end since it was called last. Writers go on meanwhile:
+// it is for those with a key for every write.
+func (tr *Traffic) LostSince(ctx context.Context) (lost []error, err error) {
+	return tr.read(ctx, func(w *writer) int { return w.checked })
+}
+
+// read reads keys back from where each writer is to begin.
+func (tr *Traffic) read(ctx context.Context, from func(*writer) int) (lost []error, err error) {
+	client, err := tr.cluster.Client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	for _, w := range tr.writers {
+		w.mu.Lock()
+		first := from(w)
+		keys := slices.Clone(w.keys[first:])
+		if len(keys) > 0 && w.writing && w.options.Keys == 0 {
+			keys = keys[:len(keys)-1] // it is being written
+		}
+		w.mu.Unlock()
+		found, err := w.lost(ctx, client, first, keys)
+		lost = append(lost, found...)
+		if err != nil {
+			return lost, err
+		}
+		w.mu.Lock()
+		w.checked = first + len(keys)
+		w.mu.Unlock()
+	}
+	return lost, nil
+}
+
+// readTogether is how many keys of one slot are read at once.
+const readTogether = 500
+
+func (w *writer) lost(ctx context.Context, client *Client, first int, keys []history) ([]error, error) {
+	together := 1
+	if w.options.Shards > 0 {
+		together = readTogether
+	}
+	var lost []error
+	for at := 0; at < len(keys); at += together {
+		part := keys[at:min(at+together, len(keys))]
+		args := []string{"MGET"}
+		for i := range part {
+			args = append(args, w.prefix+strconv.Itoa(first+at+i))
+		}
+		reply, err := client.Do(ctx, args[1], args...)
+		values, _ := reply.([]any)
+		if err != nil || len(values) != len(part) {
+			return lost, fmt.Errorf("read %s: %w", args[1], err)
+		}
+		for i, h := range part {
+			if err := h.check(args[1+i], values[i]); err != nil {
+				lost = append(lost, err)
+			}
+		}
+	}
+	return lost, nil
+}
+
+// check says whether what a key holds is what was acknowledged last, or later.
+func (h history) check(name string, value any) error {
+	text, _ := value.(string)
+	got, err := strconv.ParseInt(text, 10, 64)
+	if err != nil && h.acked == 0 {
+		return nil
+	}
+	if err != nil || got < h.acked || got > h.sent {
+		return fmt.Errorf("%s is %v: write %d was acknowledged, %d was the last", name, value, h.acked, h.sent)
+	}
+	return nil
+}

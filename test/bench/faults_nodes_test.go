@@ -71,7 +71,7 @@ func off(t *testing.T, w *chaos.World, host string) (on func()) {
 
 // power takes the power from the node of a primary, until writes are accepted again. Every fifth time it declares the
 // node gone, as a person does who knows, and waits until all pods are elsewhere.
-func (b *breakage) power(t *testing.T) {
+func power(t *testing.T, b *breakage) {
 	w := b.crowd(t)
 	var gaps, elsewhere []time.Duration
 	for i := range b.rounds {
@@ -121,7 +121,7 @@ func (b *breakage) declareGone(t *testing.T, w *chaos.World, host string) time.D
 }
 
 // majority gathers two primaries of three on one node, and takes its power: the third cannot elect anybody.
-func (b *breakage) majority(t *testing.T) {
+func majority(t *testing.T, b *breakage) {
 	w := b.crowd(t)
 	var times []time.Duration
 	for i := range b.rounds {

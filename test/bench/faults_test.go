@@ -62,11 +62,11 @@ type faultPart struct {
 func faultParts() []faultPart {
 	return []faultPart{
 		{"alone", redisAlone},
-		{"killed", (*breakage).withoutVolumes},
-		{"restarted", (*breakage).withVolumes},
-		{"power", (*breakage).power},
-		{"majority", (*breakage).majority},
-		{"lost", (*breakage).lost},
+		{"killed", withoutVolumes},
+		{"restarted", withVolumes},
+		{"power", power},
+		{"majority", majority},
+		{"lost", lostForGood},
 	}
 }
 
@@ -116,7 +116,7 @@ func (b *breakage) series(t *testing.T, w *chaos.World, d chaos.Draw) (gaps []ti
 }
 
 // withoutVolumes kills, and deletes, the primaries of a cluster whose pods take their data with them.
-func (b *breakage) withoutVolumes(t *testing.T) {
+func withoutVolumes(t *testing.T, b *breakage) {
 	w := b.crowd(t)
 	gaps, lost, waiting := b.series(t, w, chaos.Draw{Kind: "kill-redis"})
 	b.add(faultRow{
@@ -134,7 +134,7 @@ func (b *breakage) withoutVolumes(t *testing.T) {
 }
 
 // withVolumes deletes all pods at once, and counts from the moment that the last Redis was started.
-func (b *breakage) withVolumes(t *testing.T) {
+func withVolumes(t *testing.T, b *breakage) {
 	w := b.crowd(t, volumes...)
 	const keys = 20000
 	w.Cluster.Write(t, keys)
@@ -163,8 +163,8 @@ func (b *breakage) withVolumes(t *testing.T) {
 	b.end(t, w)
 }
 
-// lost deletes all pods of a cluster that keeps nothing.
-func (b *breakage) lost(t *testing.T) {
+// lostForGood deletes all pods of a cluster that keeps nothing.
+func lostForGood(t *testing.T, b *breakage) {
 	ns := b.env.Namespace(t, "bench-lost")
 	c := b.env.InstallCluster(t, ns, "demo", "image.repository=redis", "image.tag=8.0", "image.pullPolicy=Never")
 	c.WaitReady(t, 2*time.Minute)

@@ -70,10 +70,14 @@ func (a *audit) next() ([]entry, error) {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	if info, err := file.Stat(); err == nil && info.Size() < a.at {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() < a.at {
 		a.at, a.rest = 0, nil // the log was rotated
 	}
-	if _, err := file.Seek(a.at, io.SeekStart); err != nil {
+	if _, err = file.Seek(a.at, io.SeekStart); err != nil {
 		return nil, err
 	}
 	data, err := io.ReadAll(file)

@@ -152,8 +152,8 @@ func (w *World) drain(ctx context.Context, d Draw, within time.Duration) (mend, 
 	_, err := w.Cluster.Run(ctx, kubectl, "drain", node(d.Node), "--ignore-daemonsets", "--delete-emptydir-data", "--force",
 		"--timeout="+within.String())
 	return func(ctx context.Context) error {
-		_, err := w.Cluster.Run(ctx, kubectl, "uncordon", node(d.Node))
-		return err
+		_, failed := w.Cluster.Run(ctx, kubectl, "uncordon", node(d.Node))
+		return failed
 	}, err
 }
 

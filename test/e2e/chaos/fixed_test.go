@@ -3,15 +3,9 @@
 package chaos
 
 import (
-	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/redisoperator/redis-operator/test/e2e/framework"
 )
 
 // mostGap is far above what is expected where the death of a primary is proven or planned, and far below the
@@ -54,7 +48,7 @@ func TestFaults_WithVolumes(t *testing.T) {
 			Kind: "api-server-off-and-kill-redis", Shard: 2, Hold: 10 * time.Second,
 		}, mostGap},
 		{"Fault25_AllPodsDeletedAtOnce", Draw{Kind: "delete-all-pods"}, time.Minute},
-		{"Fault44_PrimaryStopped", Draw{Kind: "stop-redis", Shard: 0, Hold: 20 * time.Second}, 40 * time.Second},
+		{"PrimaryStopped", Draw{Kind: "stop-redis", Shard: 0, Hold: 20 * time.Second}, 40 * time.Second},
 		{"Fault30_NodePoweredOffAndBack", Draw{Kind: "power-off", Hold: 25 * time.Second}, time.Minute},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
@@ -101,46 +95,4 @@ func TestFaults_WithoutVolumes(t *testing.T) {
 		})
 	}
 	finish(t, w)
-	t.Run("Fault26_AllPodsDeletedAtOnceWithoutDisk", func(t *testing.T) { loseAll(t, w.Cluster) })
-}
-
-// loseAll deletes all pods of a cluster that keeps nothing: it comes back by itself, with the same shards, empty, and
-// says that data is lost.
-func loseAll(t *testing.T, c *framework.Cluster) {
-	t.Helper()
-	if err := env.Kube.CoreV1().Pods(c.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{},
-		metav1.ListOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	framework.Eventually(t, patience, "the cluster is there again", func(ctx context.Context) error {
-		look, err := c.Witness().Look(ctx)
-		if err == nil {
-			err = look.Whole(Pods)
-		}
-		if err == nil {
-			err = c.IsReady(ctx)
-		}
-		return err
-	})
-	client := c.Client(t)
-	for i := range 300 {
-		key := fmt.Sprintf("after:%d", i)
-		if _, err := client.Do(t.Context(), key, "SET", key, "1"); err != nil {
-			t.Fatalf("write to the empty cluster: %v", err)
-		}
-	}
-	framework.Eventually(t, 30*time.Second, "an event says DataLost", func(ctx context.Context) error {
-		events, err := env.Kube.CoreV1().Events(c.Namespace).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return err
-		}
-		var reasons []string
-		for _, e := range events.Items {
-			if e.Reason == "DataLost" {
-				return nil
-			}
-			reasons = append(reasons, e.Reason)
-		}
-		return fmt.Errorf("there are only %s", strings.Join(reasons, " "))
-	})
 }

@@ -61,17 +61,18 @@ func (w *World) idle(ctx context.Context) error {
 	}
 	// What came last has its echo.
 	quiet := time.Now()
-	if err := await(ctx, idleBound, "the operator writes nothing for "+settled.String(), func(context.Context) error {
-		written, err := log.next()
+	err = await(ctx, idleBound, "the operator writes nothing for "+settled.String(), func(context.Context) error {
+		written, failed := log.next()
 		if len(written) > 0 {
 			quiet = time.Now()
 			return fmt.Errorf("%s", written[0])
 		}
-		if err == nil && time.Since(quiet) < settled {
-			err = errors.New("not for long yet")
+		if failed == nil && time.Since(quiet) < settled {
+			failed = errors.New("not for long yet")
 		}
-		return err
-	}); err != nil {
+		return failed
+	})
+	if err != nil {
 		return err
 	}
 	before, err := w.Cluster.Witness().Commands(ctx)
@@ -155,7 +156,7 @@ func (w *World) eachLog(ctx context.Context, look func(where string, text []byte
 		if !pods && !strings.HasPrefix(name, "/logs/") {
 			return nil
 		}
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(path) //nolint:gosec // the lab's own logs
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func newWorld(t *testing.T, name string, volumes bool) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.AwaitWhole(ctx, time.Minute); err != nil {
+	if err = w.AwaitWhole(ctx, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	guarded, stop := context.WithCancel(ctx)

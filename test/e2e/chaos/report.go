@@ -43,12 +43,12 @@ func (r Result) String() string {
 	if r.Whole > 0 {
 		healed = "whole " + brief(r.Whole) + " after it began"
 	}
-	text := fmt.Sprintf("longest gap %s (WAIT 1: %s); refused: %s; lost %d (WAIT 1: %d); %s",
-		brief(r.Gap), brief(r.WaitGap), r.Refused, r.Lost, r.LostWaiting, healed)
+	lines := []string{fmt.Sprintf("longest gap %s (WAIT 1: %s); refused: %s; lost %d (WAIT 1: %d); %s",
+		brief(r.Gap), brief(r.WaitGap), r.Refused, r.Lost, r.LostWaiting, healed)}
 	for _, err := range r.Wrong {
-		text += "\n  WRONG: " + err.Error()
+		lines = append(lines, "  WRONG: "+err.Error())
 	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 // String is a table of the kinds of fault, and the sums.

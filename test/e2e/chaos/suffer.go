@@ -53,7 +53,7 @@ func (w *World) Suffer(ctx context.Context, d Draw) Result {
 	r.Gap, r.WaitGap = w.Plain.Gap(), w.Waiting.Gap()
 	r.Refused = w.Refusals().Minus(before)
 	if !d.AtOnce {
-		r.count(ctx, w, k)
+		r = r.count(ctx, w, k)
 	}
 	return r
 }
@@ -123,10 +123,10 @@ func (w *World) Refusals() witness.Refusals {
 }
 
 // count reads back what was written since it was counted last, and holds it against I3.
-func (r *Result) count(ctx context.Context, w *World, k Kind) {
+func (r Result) count(ctx context.Context, w *World, k Kind) Result {
 	plain, err := w.Plain.LostSince(ctx)
-	waiting, err2 := w.Waiting.LostSince(ctx)
-	if err := errors.Join(err, err2); err != nil {
+	waiting, alsoErr := w.Waiting.LostSince(ctx)
+	if err = errors.Join(err, alsoErr); err != nil {
 		r.Wrong = append(r.Wrong, fmt.Errorf("%s: read back what was written: %w", k.Name, err))
 	}
 	r.Lost, r.LostWaiting = len(plain), len(waiting)
@@ -138,6 +138,7 @@ func (r *Result) count(ctx context.Context, w *World, k Kind) {
 		r.Wrong = append(r.Wrong, fmt.Errorf("I3: %s: %d acknowledged writes are lost, at most %d may be: %w",
 			k.Name, r.Lost, most, plain[0]))
 	}
+	return r
 }
 
 func pause(ctx context.Context, d time.Duration) {

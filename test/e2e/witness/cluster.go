@@ -135,8 +135,19 @@ func (r *roster) known() []Pod {
 	return r.pods
 }
 
-// addresses are those of all pods: what a Service's name stands for.
-func (r *roster) addresses() []string { return addresses(r.known()) }
+// addresses are those of the pods that are ready, as a Service gives them; of all when none is.
+func (r *roster) addresses() []string {
+	var serving []Pod
+	for _, p := range r.known() {
+		if p.Ready && !p.Going {
+			serving = append(serving, p)
+		}
+	}
+	if len(serving) == 0 {
+		return addresses(r.known())
+	}
+	return addresses(serving)
+}
 
 func addresses(pods []Pod) []string {
 	var found []string

@@ -168,10 +168,10 @@ func (e *examiner) look(ctx context.Context, pods []Pod) Look {
 		if pod.IP == "" {
 			continue
 		}
-		conn := e.conns[pod.UID]
+		former := e.conns[pod.UID]
 		delete(e.conns, pod.UID)
 		asking.Go(func() {
-			seen, conn := e.ask(ctx, pod, conn)
+			seen, conn := e.ask(ctx, pod, former)
 			mu.Lock()
 			defer mu.Unlock()
 			look.Seen[i] = seen

@@ -23,8 +23,8 @@ type ReplyError string
 
 func (e ReplyError) Error() string { return string(e) }
 
-// dialTimeout is for an address that nobody has any more.
-const dialTimeout = time.Second
+// dialTimeout is for an address that nobody has any more: a client that goes through several of them must not wait long.
+const dialTimeout = 250 * time.Millisecond
 
 // DialRedis connects to a node and authenticates when there is a password.
 func DialRedis(ctx context.Context, addr, user, password string) (*Redis, error) {
@@ -90,8 +90,7 @@ func (r *Redis) Pipeline(ctx context.Context, commands ...[]string) ([]any, erro
 	replies := make([]any, len(commands))
 	for i := range replies {
 		reply, err := r.reply()
-		var refused ReplyError
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[ReplyError](err); ok {
 			reply = refused
 		} else if err != nil {
 			return nil, err

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/redis/redistest"
-	"github.com/redisoperator/redis-operator/test/e2e/witness"
+	"github.com/redisoperator/redis-operator/test/e2e/framework"
 )
 
 // TestArena breaks a cluster by hand and sees that what looks at it afterwards notices: a measure that does not know
@@ -71,7 +71,7 @@ func TestArena(t *testing.T) {
 		t.Errorf("the probe does not tell of %v without an answer: %s of %d requests", gap, l, l.Requests)
 	}
 
-	slot := strconv.Itoa(int(witness.Slot(key)))
+	slot := strconv.Itoa(int(framework.Slot(key)))
 	other.MustDo(t, "CLUSTER", "SETSLOT", slot, "IMPORTING", owner.MustDo(t, "CLUSTER", "MYID"))
 	v, err := a.observe(t.Context())
 	if err != nil {
@@ -90,7 +90,7 @@ func (a *arena) ownerOf(t *testing.T, key string) (owner, other *redistest.Serve
 		t.Fatal(err)
 	}
 	for i, m := range v.Members[:primaries] {
-		if m.Info.Self().Slots.Has(cluster.Slot(witness.Slot(key))) {
+		if m.Info.Self().Slots.Has(cluster.Slot(framework.Slot(key))) {
 			owner = a.servers[i]
 		} else {
 			other = a.servers[i]

@@ -21,7 +21,7 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/redis"
 	"github.com/redisoperator/redis-operator/pkg/redis/redistest"
-	"github.com/redisoperator/redis-operator/test/e2e/witness"
+	"github.com/redisoperator/redis-operator/test/e2e/framework"
 )
 
 const (
@@ -290,7 +290,7 @@ func (a *arena) fill(ctx context.Context) error {
 		mine := v.Members[i].Info.Self().Slots
 		return w.all(func(yield func([]string) bool) {
 			for k := range a.data.Count {
-				if !mine.Has(cluster.Slot(witness.Slot(a.data.key(k)))) {
+				if !mine.Has(cluster.Slot(framework.Slot(a.data.key(k)))) {
 					continue
 				}
 				for _, words := range a.data.create(k) {

@@ -23,7 +23,7 @@ import (
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/redis"
-	"github.com/redisoperator/redis-operator/test/e2e/witness"
+	"github.com/redisoperator/redis-operator/test/e2e/framework"
 )
 
 // probeEnv holds the orders of a process that is the probe.
@@ -220,7 +220,7 @@ func (c *client) pace(start time.Time) {
 		}
 		k := &call{request: c.Data.any(random), due: due, window: c.window.Load()}
 		k.window.begin()
-		c.ask(c.owners[witness.Slot(k.key)].Load(), k, false)
+		c.ask(c.owners[framework.Slot(k.key)].Load(), k, false)
 	}
 }
 
@@ -273,7 +273,7 @@ func (c *client) answered(l *lane, k *call, a answer) {
 			return
 		}
 		if words[0] == "MOVED" {
-			c.owners[witness.Slot(k.key)].Store(to)
+			c.owners[framework.Slot(k.key)].Store(to)
 		}
 		c.ask(to, k, words[0] == "ASK")
 		return

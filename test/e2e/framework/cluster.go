@@ -225,3 +225,6 @@ func (c *Cluster) Whole(ctx context.Context) error {
 	}
 	return look.Whole(len(look.Seen))
 }
+
+// Slot is the hash slot of a key.
+func Slot(key string) uint16 { return witness.Slot(key) }

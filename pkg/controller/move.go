@@ -105,7 +105,7 @@ func (c *Controller) move(ctx context.Context, t target, moves []plan.Move, do m
 // moveOptions says how the spec wants slots to be moved.
 func (t target) moveOptions() redis.MoveOptions {
 	m := t.rc.Spec.Migration
-	o := redis.MoveOptions{
+	return redis.MoveOptions{
 		Engine:      redis.Engine(m.Engine),
 		Profile:     redis.Profile(m.Profile),
 		MaxBatch:    time.Duration(*m.MaxBatchMillis) * time.Millisecond,
@@ -114,12 +114,6 @@ func (t target) moveOptions() redis.MoveOptions {
 		Budget:      moveBudget,
 		Restore:     t.access.mover,
 	}
-	for _, member := range t.view.Members {
-		if member.Live() && member.Role() == cluster.Primary {
-			o.Others = append(o.Others, endpoint(member.Pod.IP, t.access))
-		}
-	}
-	return o
 }
 
 // end is one of the two nodes of a move, with its replicas that are in sync.

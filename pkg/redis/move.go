@@ -24,7 +24,7 @@ type Profile string
 
 // The profiles.
 const (
-	// ProfileLatency keeps every pause that clients could notice near half a millisecond.
+	// ProfileLatency keeps most pauses of a node near a fifth of a millisecond.
 	ProfileLatency Profile = "Latency"
 	// ProfileThroughput is done soonest.
 	ProfileThroughput Profile = "Throughput"
@@ -59,8 +59,6 @@ type MoveOptions struct {
 	Parallelism int
 	// Budget is how long new work is begun. What was begun is brought to an end.
 	Budget time.Duration
-	// Others are the other primaries, which are told of new owners at once.
-	Others []Endpoint
 	// Restore is who the source says it is at the target, which needs no more than to restore keys.
 	Restore Credentials
 }

@@ -159,7 +159,8 @@ func (c *carrier) migrate(p *packet, part batchPart, limit time.Duration) {
 	if auth != (Credentials{}) {
 		words += 3
 	}
-	if part.work.conflict {
+	replace := part.work.conflict || part.work.stale
+	if replace {
 		words++
 	}
 	p.begin(words)
@@ -169,7 +170,7 @@ func (c *carrier) migrate(p *packet, part batchPart, limit time.Duration) {
 	p.word("")
 	p.word("0")
 	p.word(strconv.FormatInt(limit.Milliseconds(), 10))
-	if part.work.conflict {
+	if replace {
 		p.word("REPLACE")
 	}
 	if auth != (Credentials{}) {

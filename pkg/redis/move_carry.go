@@ -36,9 +36,12 @@ const (
 	mostFruitless = 20
 	// listAtOnce bounds the keys that a node lists in one go, which its clients have to wait for.
 	listAtOnce        = 8192
-	listAtOnceLatency = 1024
+	listAtOnceLatency = 512
+	// slotsAtOnceLatency are the slots that they are of.
+	slotsAtOnceLatency = 4
 	// sizesAtOnce bounds the keys whose sizes are asked for in one go.
-	sizesAtOnce = 512
+	sizesAtOnce        = 512
+	sizesAtOnceLatency = 64
 )
 
 // slotWork is a slot and those of its keys that are known.
@@ -47,9 +50,9 @@ type slotWork struct {
 	keys  keyList
 	sizes []int64 // of the keys; nil when nobody has asked
 	next  int     // the first key that has not been sent
-	// conflict says that some of the keys are at the other end, too.
-	conflict bool
-	left     int64 // keys, when they were last counted
+	// conflict says that some of the keys are at the other end, too, and stale that this is our own doing.
+	conflict, stale bool
+	left            int64 // keys, when they were last counted
 }
 
 // biggest is the largest key of the slot and its size.
@@ -70,13 +73,17 @@ func (w *slotWork) biggest() (string, int64) {
 type carrier struct {
 	from, to *moveNode
 	pace     *pace
+	arrivals door // at the target; it may have several sources
 	options  MoveOptions
 	wires    []*wire // to the node that keys leave, one for each batch under way
+	guest    *wire   // to the node that they come to
 	// weigh says that the sizes of keys have to be asked for: one may be too big.
 	weigh     bool
 	meanBytes float64 // of a key
 	// drop says that keys are deleted where they are.
 	drop bool
+	// byValue says that keys go through couriers, where they can.
+	byValue bool
 	// screen settles keys that are at both ends before they are sent; nil where nothing has to be known of them.
 	screen func(context.Context, []*slotWork) (int64, error)
 	// settle brings keys that are at both ends to the target alone, or lets them be sent with REPLACE.
@@ -89,19 +96,22 @@ type carrier struct {
 	conflicts int64
 }
 
-func newCarrier(from, to *moveNode, p *pace, o MoveOptions) *carrier {
-	c := &carrier{from: from, to: to, pace: p, options: o, drop: o.Engine == EngineSlotsOnly}
+func newCarrier(from, to *moveNode, p *pace, arrivals door, o MoveOptions) *carrier {
+	c := &carrier{from: from, to: to, pace: p, arrivals: arrivals, options: o, drop: o.Engine == EngineSlotsOnly}
+	c.guest = from.c.newWire(to.Endpoint)
 	for range cap(p.gate) {
 		c.wires = append(c.wires, from.c.newWire(from.Endpoint))
 	}
 	if from.info.Keys > 0 {
 		c.meanBytes = float64(from.info.DataBytes) / float64(from.info.Keys)
 	}
-	c.weigh = !c.drop && o.MaxKeyBytes > 0 && from.info.DataBytes > o.MaxKeyBytes
+	c.byValue = !c.drop && o.Profile != ProfileThroughput
+	c.weigh = c.byValue || !c.drop && o.MaxKeyBytes > 0 && from.info.DataBytes > o.MaxKeyBytes
 	return c
 }
 
 func (c *carrier) close() {
+	c.guest.close()
 	for _, w := range c.wires {
 		w.close()
 	}
@@ -109,17 +119,23 @@ func (c *carrier) close() {
 
 // list asks for keys of the slots, in place of those known before, and for their sizes where one may be too big.
 func (c *carrier) list(ctx context.Context, over *wire, works []*slotWork) error {
-	limit := listAtOnce
+	group, count := max(1, len(works)), listAtOnce
 	if c.options.Profile != ProfileThroughput {
-		limit = listAtOnceLatency
+		group, count = slotsAtOnceLatency, listAtOnceLatency
 	}
-	count := strconv.Itoa(max(firstKeys, min(keysPerCommand, limit/max(1, len(works)))))
+	count = max(firstKeys, min(keysPerCommand, count/group))
+	for some := range slices.Chunk(works, group) {
+		if err := c.listSome(ctx, over, some, count); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *carrier) listSome(ctx context.Context, over *wire, works []*slotWork, count int) error {
 	p := &packet{}
 	for _, w := range works {
-		p.add("CLUSTER", "GETKEYSINSLOT", strconv.Itoa(int(w.slot)), count)
-	}
-	if p.count == 0 {
-		return nil
+		p.add("CLUSTER", "GETKEYSINSLOT", strconv.Itoa(int(w.slot)), strconv.Itoa(count))
 	}
 	got, err := over.ask(ctx, "cluster getkeysinslot", p)
 	if err != nil {
@@ -139,7 +155,10 @@ func (c *carrier) list(ctx context.Context, over *wire, works []*slotWork) error
 
 // weighAll asks for the size of every key that was listed.
 func (c *carrier) weighAll(ctx context.Context, over *wire, works []*slotWork) error {
-	p := &packet{}
+	p, atOnce := &packet{}, sizesAtOnce
+	if c.options.Profile != ProfileThroughput {
+		atOnce = sizesAtOnceLatency
+	}
 	var asked []*slotWork // one for each command
 	flush := func() error {
 		if p.count == 0 {
@@ -165,7 +184,7 @@ func (c *carrier) weighAll(ctx context.Context, over *wire, works []*slotWork) e
 			p.word("MEMORY")
 			p.word("USAGE")
 			p.raw(w.keys.words(i, i+1))
-			if asked = append(asked, w); p.count == sizesAtOnce {
+			if asked = append(asked, w); p.count == atOnce {
 				if err := flush(); err != nil {
 					return err
 				}
@@ -178,7 +197,7 @@ func (c *carrier) weighAll(ctx context.Context, over *wire, works []*slotWork) e
 // tooBig takes the slots that have a key above the limit out of the works.
 func (c *carrier) tooBig(works []*slotWork) (rest []*slotWork, blocked []Blocked) {
 	for _, w := range works {
-		if key, size := w.biggest(); c.weigh && size > c.options.MaxKeyBytes {
+		if key, size := w.biggest(); c.weigh && c.options.MaxKeyBytes > 0 && size > c.options.MaxKeyBytes {
 			blocked = append(blocked, Blocked{Slot: w.slot, Key: key, Bytes: size})
 			continue
 		}
@@ -283,6 +302,23 @@ func (c *carrier) settleAll(ctx context.Context, works []*slotWork) error {
 
 // sendAll sends all keys that are known.
 func (c *carrier) sendAll(ctx context.Context, works []*slotWork) error {
+	var byValue, rest []*slotWork
+	for _, w := range works {
+		if c.couriers(w) {
+			byValue = append(byValue, w)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	courier := &courier{c: c, from: c.wires[0], to: c.guest}
+	if err := courier.send(ctx, byValue); err != nil {
+		return err
+	}
+	return c.migrateAll(ctx, rest)
+}
+
+// migrateAll has the source send all keys that are known.
+func (c *carrier) migrateAll(ctx context.Context, works []*slotWork) error {
 	queue := &batches{carrier: c, works: works}
 	var group errgroup.Group
 	for _, w := range c.wires {
@@ -297,31 +333,39 @@ func (c *carrier) sendAll(ctx context.Context, works []*slotWork) error {
 // send takes one batch after the other.
 func (c *carrier) send(ctx context.Context, w *wire, queue *batches) error {
 	for {
-		if !c.pace.enter(ctx) {
+		if !c.pace.gate.enter(ctx) {
 			queue.stop()
 			return ctx.Err()
 		}
-		b := queue.take()
-		if b == nil {
-			c.pace.leave(ctx, 0)
-			return nil
-		}
-		sent := timeNow()
-		got, err := w.exchange(ctx, b.within(), b.packet)
-		rest := c.pace.observe(b.cost, sent, timeNow())
-		if err != nil {
-			err = failed("migrate", c.from.Endpoint, err)
-		} else {
-			err = c.settleBatch(ctx, b, got)
-		}
+		rest, more, err := c.sendOne(ctx, w, queue)
 		if err != nil {
 			queue.stop()
 		}
 		c.pace.leave(ctx, rest)
-		if err != nil {
+		if err != nil || !more {
 			return err
 		}
 	}
+}
+
+// sendOne sends the next batch, and says how long its source has to rest then and whether there was one.
+func (c *carrier) sendOne(ctx context.Context, w *wire, queue *batches) (rest time.Duration, more bool, err error) {
+	if !c.arrivals.enter(ctx) {
+		return 0, false, ctx.Err()
+	}
+	b := queue.take()
+	if b == nil {
+		c.arrivals.leave()
+		return 0, false, nil
+	}
+	sent := timeNow()
+	got, err := w.exchange(ctx, b.within(), b.packet)
+	rest = c.pace.observe(b.cost, sent, timeNow())
+	c.arrivals.leave()
+	if err != nil {
+		return rest, true, failed("migrate", c.from.Endpoint, err)
+	}
+	return rest, true, c.settleBatch(ctx, b, got)
 }
 
 // settleBatch reads what came of a batch.
@@ -364,6 +408,7 @@ func (c *carrier) settleBatch(ctx context.Context, b *batch, got *answers) error
 	return err
 }
 
+// count adds the keys that have gone.
 func (c *carrier) count(part batchPart, got answer) {
 	keys := int64(part.to - part.from)
 	if c.drop {

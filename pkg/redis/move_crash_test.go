@@ -286,50 +286,76 @@ func (w *world) strike(kind mishap, m mover, source, target int) {
 	}
 }
 
-// replace has the other node of a shard take its place while it lives, as when a pod is to go: nothing is lost.
+// replace has the other node of a shard take its place while it lives, as when a pod is to go: nothing is lost. As our
+// agents do, it lets the primary give nothing away any more before, and waits until what it gave has been heard of.
 func (w *world) replace(primary int) int {
 	w.tb.Helper()
+	w.Servers[primary].MustDo(w.tb, "CLIENT", "PAUSE", "20000", "WRITE")
+	defer w.Servers[primary].MustDo(w.tb, "CLIENT", "UNPAUSE")
+	w.awaitHeard(primary)
 	return w.promote(primary, redis.Manual)
 }
 
 // takeOver has the other node of a shard take the place of one that has died. As our agents do, it first hears what
 // the others have: who takes over does so with all slots that it believes to be its primary's, and a node that has
-// just got one of them deletes what it has.
+// just got one of them deletes what it has. One may be getting some at this moment: what was on its way arrives within
+// inFlight.
 func (w *world) takeOver(dead int) int {
 	w.tb.Helper()
+	w.awaitHeard(dead)
+	return w.promote(dead, redis.Takeover)
+}
+
+// awaitHeard waits until the twin of a primary that gives nothing away any more has heard of all that it gave.
+func (w *world) awaitHeard(primary int) {
+	w.tb.Helper()
 	redistest.Eventually(w.tb, 20*time.Second, func() error {
-		mine, err := w.Clients.Observe(w.tb.Context(), w.Servers[w.twin(dead)].Endpoint())
-		if err != nil {
+		if err := w.heardAll(primary); err != nil {
 			return err
 		}
-		for i, o := range w.Clients.ObserveAll(w.tb.Context(), w.Endpoints()) {
-			if i == dead || i == w.twin(dead) || o.Err != nil {
-				continue
-			}
-			self := o.Info.Self()
-			theirs, _ := mine.Table.Find(self.ID)
-			if self.Role == cluster.Primary && !self.Slots.Minus(theirs.Slots).IsEmpty() {
-				return fmt.Errorf("server %d has slots that the replica does not know of", i)
-			}
-			said, _ := o.Info.Table.Find(w.IDs[dead])
-			known, _ := mine.Table.Find(w.IDs[dead])
-			if !said.Slots.Minus(known.Slots).IsEmpty() {
-				return fmt.Errorf("server %d knows of more slots of the dead one", i)
-			}
-		}
-		return nil
+		time.Sleep(inFlight)
+		return w.heardAll(primary)
 	})
-	return w.promote(dead, redis.Takeover)
+}
+
+const inFlight = 200 * time.Millisecond
+
+// heardAll says what the twin of a dead primary has not heard of yet.
+func (w *world) heardAll(dead int) error {
+	mine, err := w.Clients.Observe(w.tb.Context(), w.Servers[w.twin(dead)].Endpoint())
+	if err != nil {
+		return err
+	}
+	for i, o := range w.Clients.ObserveAll(w.tb.Context(), w.Endpoints()) {
+		if i == dead || i == w.twin(dead) || o.Err != nil {
+			continue
+		}
+		self := o.Info.Self()
+		theirs, _ := mine.Table.Find(self.ID)
+		if self.Role == cluster.Primary && !self.Slots.Minus(theirs.Slots).IsEmpty() {
+			return fmt.Errorf("server %d has slots that the replica does not know of", i)
+		}
+		said, _ := o.Info.Table.Find(w.IDs[dead])
+		known, _ := mine.Table.Find(w.IDs[dead])
+		if !said.Slots.Minus(known.Slots).IsEmpty() {
+			return fmt.Errorf("server %d knows of more slots of the dead one", i)
+		}
+	}
+	return nil
 }
 
 // twin is the other node of a shard.
 func (*world) twin(i int) int { return (i + shards) % (2 * shards) }
 
+// votesAgain is when primaries vote again about one that was replaced before: twice the node-timeout (cluster.c,
+// clusterSendFailoverAuthIfNeeded), and some time to ask.
+const votesAgain = 75 * time.Second
+
 func (w *world) promote(primary int, mode redis.FailoverMode) int {
 	w.tb.Helper()
 	replica := w.twin(primary)
 	ep := w.Servers[replica].Endpoint()
-	redistest.Eventually(w.tb, 30*time.Second, func() error {
+	redistest.Eventually(w.tb, votesAgain, func() error {
 		info, err := w.Clients.Observe(w.tb.Context(), ep)
 		if err != nil || info.Self().Role == cluster.Primary {
 			return err

@@ -6,37 +6,55 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
 const (
 	probeEvery  = 10 * time.Millisecond
-	probeWindow = 10 // probes
+	probeWindow = 10 // probes, of which one may be late
 	// probeSlow is an answer that clients would notice beside those that a quiet node gives.
-	probeSlow = 3 * time.Millisecond
+	probeSlow = time.Millisecond
 	// probeFactor is how much slower than usual answers may become before keys are moved more slowly.
 	probeFactor = 4
 	// probeWithin is when a probe is given up; the commands of the move find out what is wrong.
 	probeWithin = time.Second
 )
 
-// guarded works while both nodes are watched: when one of them answers late, keys leave more slowly.
-func (p *pair) guarded(ctx context.Context, work func(context.Context) error) error {
-	if p.o.Profile == ProfileThroughput {
-		return work(ctx)
+// guard watches all nodes until what it gives is called: when one of them answers late, the keys that leave it, or come
+// to it, do so more slowly.
+func (m *mover) guard(ctx context.Context, moves []SlotMove) (stop func()) {
+	if m.o.Profile == ProfileThroughput {
+		return func() {}
 	}
-	watch, stop := context.WithCancel(ctx)
+	nodes, paces := map[cluster.NodeID]Endpoint{}, map[cluster.NodeID][]*pace{}
+	for _, move := range moves {
+		p := m.paces[move.From.ID]
+		for _, end := range []MoveEnd{move.From, move.To} {
+			nodes[end.ID] = end.Endpoint
+			if !slices.Contains(paces[end.ID], p) {
+				paces[end.ID] = append(paces[end.ID], p)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	var group errgroup.Group
-	group.Go(safely(func() error { return p.c.guard(watch, p.from.Endpoint, p.pace, p.pace.idle) }))
-	group.Go(safely(func() error { return p.c.guard(watch, p.to.Endpoint, p.pace, func(time.Duration) {}) }))
-	err := work(ctx)
-	stop()
-	_ = group.Wait() // nothing of it fails
-	return err
+	for id, ep := range nodes {
+		tell := func(time.Duration) {}
+		if own := m.paces[id]; own != nil {
+			tell = own.idle
+		}
+		group.Go(safely(func() error { return m.c.guard(ctx, ep, paces[id], tell) }))
+	}
+	return func() {
+		cancel()
+		_ = group.Wait() // nothing of it fails
+	}
 }
 
-// guard asks the node again and again, tells what an answer usually takes, and slows the pace down while answers
-// are late. It ends with the context, and never fails.
-func (c *Clients) guard(ctx context.Context, ep Endpoint, pace *pace, tell func(time.Duration)) error {
+// guard asks the node again and again, tells what an answer takes when it is quiet, and slows the paces down while
+// answers are late. It ends with the context, and never fails.
+func (c *Clients) guard(ctx context.Context, ep Endpoint, paces []*pace, tell func(time.Duration)) error {
 	w := c.newWire(ep)
 	defer w.close()
 	ping := &packet{}
@@ -56,15 +74,17 @@ func (c *Clients) guard(ctx context.Context, ep Endpoint, pace *pace, tell func(
 			took = append(took, timeNow().Sub(sent))
 		}
 		slices.Sort(took)
-		median, worst := took[probeWindow/2], took[probeWindow-1]
+		median, late := took[probeWindow/2], took[probeWindow-2]
 		if usual == 0 || median < usual {
 			usual = median
+			tell(usual)
 		}
-		tell(median)
-		if worst > max(probeSlow, probeFactor*usual) {
-			pace.slower()
-		} else {
-			pace.faster()
+		for _, p := range paces {
+			if late > max(probeSlow, probeFactor*usual) {
+				p.slower()
+			} else {
+				p.faster()
+			}
 		}
 	}
 }

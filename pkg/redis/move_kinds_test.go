@@ -95,12 +95,16 @@ func TestMoveSlots_Kinds(t *testing.T) {
 				}
 			}
 			there, back := []redis.SlotMove{move}, []redis.SlotMove{{From: move.To, To: move.From, Slots: move.Slots}}
-			if sum := moveAll(t, c, there, classic); sum[0].Keys != int64(len(want)) || sum[0].Bytes == 0 {
-				t.Errorf("%d keys and %d bytes were moved, there were %d keys", sum[0].Keys, sum[0].Bytes, len(want))
+			for _, profile := range profiles {
+				o := classic
+				o.Profile = profile
+				if sum := moveAll(t, c, there, o); sum[0].Keys != int64(len(want)) || sum[0].Bytes == 0 {
+					t.Errorf("%s: %d keys and %d bytes were moved, there were %d keys", profile, sum[0].Keys, sum[0].Bytes, len(want))
+				}
+				compare(t, c.Servers[1], want)
+				moveAll(t, c, back, o)
+				compare(t, c.Servers[0], want)
 			}
-			compare(t, c.Servers[1], want)
-			moveAll(t, c, back, classic)
-			compare(t, c.Servers[0], want)
 			c.Whole(t)
 		})
 	}
@@ -112,6 +116,27 @@ func compare(tb testing.TB, s *redistest.Server, want map[string]string) {
 		if now := contents(tb, s, key); now != before {
 			tb.Errorf("%q was %s and is %s", key, before, now)
 		}
+	}
+}
+
+// TestMoveSlots_HotKeys moves a slot there and back while its few keys are written to all the time, so that what was
+// read of them is old by the time that it could be deleted. No write is lost.
+func TestMoveSlots_HotKeys(t *testing.T) {
+	for _, engine := range redistest.Engines(t) {
+		t.Run(engine.Name, func(t *testing.T) {
+			c := form(t, 3, 0, redistest.Options{Engine: engine})
+			slot := redistest.KeySlot("{06S}")
+			traffic := redistest.StartTraffic(t, c.Servers, redistest.TrafficOptions{Prefix: "{06S}", Keys: 4})
+			o := classic
+			o.Profile = redis.ProfileLatency
+			for i := range 40 {
+				from, to := c.End(t, i%2), c.End(t, 1-i%2)
+				moveAll(t, c, []redis.SlotMove{{From: from, To: to, Slots: cluster.SlotSet{}.Add(slot)}}, o)
+			}
+			traffic.Check(t)
+			c.Whole(t)
+			t.Log(traffic.Wrote(), "writes", traffic.Redirects(), "redirects", traffic.Failed(), "failures")
+		})
 	}
 }
 
@@ -127,12 +152,16 @@ func TestMoveSlots_ManyKeys(t *testing.T) {
 		t.Fatalf("slot %d", slot)
 	}
 	c.Fill(t, commands)
-	moves := []redis.SlotMove{{From: c.End(t, 0), To: c.End(t, 1), Slots: cluster.SlotSet{}.Add(slot)}}
-	if sum := moveAll(t, c, moves, classic); sum[0].Keys != 20000 {
-		t.Errorf("%d keys were moved", sum[0].Keys)
-	}
-	if got := c.Servers[1].MustDo(t, "CLUSTER", "COUNTKEYSINSLOT", strconv.Itoa(int(slot))); got != "20000" {
-		t.Errorf("%s keys are there", got)
+	for i, profile := range profiles {
+		o, from, to := classic, i%2, 1-i%2
+		o.Profile = profile
+		moves := []redis.SlotMove{{From: c.End(t, from), To: c.End(t, to), Slots: cluster.SlotSet{}.Add(slot)}}
+		if sum := moveAll(t, c, moves, o); sum[0].Keys != 20000 {
+			t.Errorf("%s: %d keys were moved", profile, sum[0].Keys)
+		}
+		if got := c.Servers[to].MustDo(t, "CLUSTER", "COUNTKEYSINSLOT", strconv.Itoa(int(slot))); got != "20000" {
+			t.Errorf("%s: %s keys are there", profile, got)
+		}
 	}
 	c.Whole(t)
 }

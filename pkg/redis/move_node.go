@@ -143,51 +143,6 @@ func (n *moveNode) setSpread(ctx context.Context, sets []setSlots) error {
 	return group.Wait()
 }
 
-// takeOver makes the node the owner of slots that it imports, and opens others, in one go.
-//
-// The epoch comes first, always: a claim that is older than the former owner's is taken back by the next gossip, and
-// with it the keys. It is greater already when the node has taken slots before and nobody else has since.
-//
-// Redis before 8.2 tells all nodes of every single imported slot: each of them reads a message of two kilobytes and
-// writes its nodes.conf, 40 to 60 us of every node's only thread for each slot. So all marks but the last are taken
-// away before, which makes the node own the slots without a word, and with the last it tells of all. In a script
-// nobody sees the slots without a mark. (A transaction is nothing for a node that is full.)
-func (n *moveNode) takeOver(ctx context.Context, slots, opened []cluster.Slot, from cluster.NodeID) error {
-	mark := setSlots{opened, "IMPORTING", from}
-	if len(slots) == 0 {
-		return n.set(ctx, mark)
-	}
-	p := &packet{}
-	if n.isValkey() {
-		p.add("CLUSTER", "BUMPEPOCH")
-		if _, err := n.ctl.ask(ctx, "cluster bumpepoch", p); err != nil {
-			return err
-		}
-		return n.set(ctx, setSlots{slots, "NODE", n.ID}, mark)
-	}
-	p.begin(5 + len(slots))
-	p.word("EVAL")
-	p.word(takeOverScript)
-	p.word("0")
-	p.word(string(n.ID))
-	p.slots(slots)
-	p.word("") // the end of them
-	for _, slot := range opened {
-		mark.add(p, slot)
-	}
-	_, err := n.ctl.ask(ctx, "cluster setslot", p)
-	return err
-}
-
-const takeOverScript = `
-redis.call('CLUSTER', 'BUMPEPOCH')
-for i = 2, #ARGV - 1 do
-  if ARGV[i+1] ~= '' then
-    redis.call('CLUSTER', 'SETSLOT', ARGV[i], 'STABLE')
-  end
-  redis.call('CLUSTER', 'SETSLOT', ARGV[i], 'NODE', ARGV[1])
-end`
-
 // closeEmpty takes the marks off slots that the node imports, and counts the keys that it has in them then.
 //
 // Redis 8.4 and later say that there are none in slots that are neither theirs nor imported, whatever they have. So

@@ -17,11 +17,11 @@ const (
 
 const (
 	// latencyBatch is how long clients may be kept waiting by one batch when latency counts.
-	latencyBatch = 500 * time.Microsecond
+	latencyBatch = 200 * time.Microsecond
 	// throughputBatch is the default of MoveOptions.MaxBatch.
 	throughputBatch = 5 * time.Millisecond
 	// latencyDuty is the part of its time that a node gives to batches at most when latency counts.
-	latencyDuty = 1.0 / 3
+	latencyDuty = 1.0 / 2
 	// lowestShare is how far the guard takes batches down, and lowestDuty how far it takes the duty down. A machine that
 	// is too slow for other reasons does not get better by moving nothing.
 	lowestShare = 1.0 / 4
@@ -29,6 +29,8 @@ const (
 	// firstKeys is the size of the first batch, of which nothing is known yet. Batches of small keys do not become
 	// smaller: most of what one key takes is that processes wake each other.
 	firstKeys = 16
+	// shortestRest is what a timer can do.
+	shortestRest = time.Millisecond
 	// longestRest bounds what one batch that took very long can cost in waiting.
 	longestRest = 20 * time.Millisecond
 )
@@ -41,10 +43,36 @@ func cost(commands, keys int, bytes int64) time.Duration {
 	return time.Duration(commands)*commandCost + time.Duration(keys)*keyCost + time.Duration(float64(bytes)*byteCost)
 }
 
+// door lets as many in at the same time as it has places. A nil one lets everybody in.
+type door chan struct{}
+
+// enter waits for a place. It says no when the context has ended.
+func (d door) enter(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	if d == nil {
+		return true
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case d <- struct{}{}:
+		return true
+	}
+}
+
+func (d door) leave() {
+	if d != nil {
+		<-d
+	}
+}
+
 // pace sizes the batches of keys that leave one node, by the time that they take. One node has one pace, however many
 // others its keys go to.
 type pace struct {
-	gate   chan struct{} // as many batches as may be under way at the same time
+	gate   door          // as many batches as may be under way at the same time
+	owed   time.Duration // of rest; whoever is in the gate has it: nobody rests where two may be
 	target time.Duration // of one batch, when nothing is wrong
 	duty   float64       // of the node's time, when nothing is wrong; 1: no rests
 
@@ -63,34 +91,27 @@ const remembered = 9
 // newPace is the pace of one node.
 func newPace(o MoveOptions) *pace {
 	p := &pace{
-		gate: make(chan struct{}, 2), target: o.MaxBatch, duty: 1,
+		gate: make(door, 2), target: o.MaxBatch, duty: 1,
 		share: 1, grown: smallest,
 	}
 	if o.Profile != ProfileThroughput {
-		p.gate, p.target, p.duty = make(chan struct{}, 1), min(o.MaxBatch, latencyBatch), latencyDuty
+		p.gate, p.target, p.duty = make(door, 1), min(o.MaxBatch, latencyBatch), latencyDuty
 	}
 	return p
 }
 
-// enter waits for leave to send a batch. It says no when the context has ended.
-func (p *pace) enter(ctx context.Context) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	select {
-	case <-ctx.Done():
-		return false
-	case p.gate <- struct{}{}:
-		return true
-	}
-}
-
-// leave lets the next batch go, after a rest.
+// leave lets the next batch go, after a rest. Rests are taken together: a timer is up to a millisecond late, which is
+// longer than most of them, and what it was late is taken off the next ones.
 func (p *pace) leave(ctx context.Context, rest time.Duration) {
-	if rest > 0 {
-		pause(ctx, rest)
+	defer p.gate.leave()
+	if rest <= 0 {
+		return
 	}
-	<-p.gate
+	if p.owed += rest; p.owed >= shortestRest {
+		begun := timeNow()
+		pause(ctx, p.owed)
+		p.owed = max(-longestRest, p.owed-timeNow().Sub(begun))
+	}
 }
 
 // allowed is the foreseen time that the next batch may have.

@@ -1,25 +1,18 @@
 package redis
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
-
-	"github.com/mediocregopher/radix/v4/resp"
 )
 
 // packet is commands, encoded, that go to a node in one write.
 type packet struct {
 	buf   []byte
 	count int
-}
-
-// MarshalRESP writes all of them.
-func (p *packet) MarshalRESP(w io.Writer, _ *resp.Opts) error {
-	_, err := w.Write(p.buf)
-	return err
 }
 
 // begin begins a command of so many words. They have to follow.
@@ -97,8 +90,8 @@ type answers struct {
 	want int
 }
 
-// UnmarshalRESP reads as many replies as are wanted. It fails when the connection cannot be used any more.
-func (a *answers) UnmarshalRESP(br resp.BufferedReader, _ *resp.Opts) error {
+// read reads as many replies as are wanted. It fails when the connection cannot be used any more.
+func (a *answers) read(br *bufio.Reader) error {
 	a.list = make([]answer, a.want)
 	for i := range a.list {
 		if err := a.list[i].read(br, 0); err != nil {
@@ -127,7 +120,7 @@ const (
 	firstRead = 1 << 16 // of a long string: no more memory is taken than has come, within a factor of two
 )
 
-func (a *answer) read(br resp.BufferedReader, depth int) error {
+func (a *answer) read(br *bufio.Reader, depth int) error {
 	line, err := readLine(br)
 	if err != nil {
 		return err
@@ -159,7 +152,7 @@ func (a *answer) read(br resp.BufferedReader, depth int) error {
 	return a.readArray(br, n, depth)
 }
 
-func (a *answer) readText(br resp.BufferedReader, n int) error {
+func (a *answer) readText(br *bufio.Reader, n int) error {
 	body, err := appendBody(nil, br, n)
 	if err == nil {
 		a.text = string(body[:n])
@@ -168,7 +161,7 @@ func (a *answer) readText(br resp.BufferedReader, n int) error {
 }
 
 // readArray reads strings into the list of keys, and anything else into the list of answers.
-func (a *answer) readArray(br resp.BufferedReader, n, depth int) error {
+func (a *answer) readArray(br *bufio.Reader, n, depth int) error {
 	if n > maxWords || depth == maxDepth {
 		return fmt.Errorf("%w: an array of %d in %d", ErrNotRedis, n, depth)
 	}
@@ -195,7 +188,7 @@ func (a *answer) readArray(br resp.BufferedReader, n, depth int) error {
 }
 
 // read takes one more string, as it is.
-func (k *keyList) read(br resp.BufferedReader) error {
+func (k *keyList) read(br *bufio.Reader) error {
 	line, err := readLine(br)
 	if err != nil {
 		return err
@@ -213,7 +206,7 @@ func (k *keyList) read(br resp.BufferedReader) error {
 }
 
 // appendBody reads n bytes and the end of the line after them.
-func appendBody(to []byte, br resp.BufferedReader, n int) ([]byte, error) {
+func appendBody(to []byte, br *bufio.Reader, n int) ([]byte, error) {
 	for left, step := n+2, firstRead; left > 0; step *= 2 {
 		step = min(step, left)
 		at := len(to)
@@ -227,7 +220,7 @@ func appendBody(to []byte, br resp.BufferedReader, n int) ([]byte, error) {
 }
 
 // readLine is a line without its end. It is gone with the next read.
-func readLine(br resp.BufferedReader) ([]byte, error) {
+func readLine(br *bufio.Reader) ([]byte, error) {
 	line, err := br.ReadSlice('\n')
 	if err != nil {
 		return nil, err

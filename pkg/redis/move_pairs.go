@@ -71,12 +71,13 @@ type mover struct {
 	o     MoveOptions
 	begun time.Time
 	paces map[cluster.NodeID]*pace // of the nodes that keys leave
+	doors map[cluster.NodeID]door  // of the nodes that they come to
 
 	functions sync.Mutex // two sources of a new target must not both give it theirs
 }
 
 func (c *Clients) newMover(o MoveOptions) *mover {
-	return &mover{c: c, o: o, begun: timeNow(), paces: map[cluster.NodeID]*pace{}}
+	return &mover{c: c, o: o, begun: timeNow(), paces: map[cluster.NodeID]*pace{}, doors: map[cluster.NodeID]door{}}
 }
 
 // over says that the budget is spent.
@@ -155,7 +156,7 @@ func merge(all, some []Moved, parts []part) {
 
 // each works on all pairs of nodes at the same time, and on the moves of one pair one after the other.
 func (m *mover) each(
-	ctx context.Context, moves []SlotMove, work func(context.Context, SlotMove, *pace) (Moved, error),
+	ctx context.Context, moves []SlotMove, work func(context.Context, SlotMove) (Moved, error),
 ) ([]Moved, error) {
 	type ends struct{ from, to cluster.NodeID }
 	var order []ends
@@ -166,10 +167,9 @@ func (m *mover) each(
 			order = append(order, e)
 		}
 		pairs[e] = append(pairs[e], i)
-		if m.paces[e.from] == nil {
-			m.paces[e.from] = newPace(m.o)
-		}
+		m.admit(e.from, e.to)
 	}
+	defer m.guard(ctx, moves)()
 	moved, errs := make([]Moved, len(moves)), make([]error, len(moves))
 	var group errgroup.Group
 	group.SetLimit(m.o.Parallelism)
@@ -177,7 +177,7 @@ func (m *mover) each(
 		group.Go(func() error {
 			for _, i := range pairs[e] {
 				errs[i] = safely(func() (err error) {
-					moved[i], err = work(ctx, moves[i], m.paces[e.from])
+					moved[i], err = work(ctx, moves[i])
 					return err
 				})()
 			}
@@ -186,6 +186,18 @@ func (m *mover) each(
 	}
 	_ = group.Wait() // the errors are in their place
 	return moved, errors.Join(errs...)
+}
+
+// admit makes what keeps two nodes from being asked for too much: when latency counts, each of them has to do with one
+// batch at a time, whoever it is from. A source waits while its target works, and so do its clients; two that wait for
+// the same target would wait for each other.
+func (m *mover) admit(from, to cluster.NodeID) {
+	if m.paces[from] == nil {
+		m.paces[from] = newPace(m.o)
+	}
+	if m.doors[to] == nil && m.o.Profile != ProfileThroughput {
+		m.doors[to] = make(door, 1)
+	}
 }
 
 // safely makes a panic an error: it must not end the process, in which other clusters are cared for.
@@ -201,9 +213,10 @@ func safely(work func() error) func() error {
 }
 
 // newPair looks at both nodes.
-func (m *mover) newPair(ctx context.Context, move SlotMove, pace *pace) (*pair, error) {
+func (m *mover) newPair(ctx context.Context, move SlotMove) (*pair, error) {
 	p := &pair{
-		c: m.c, o: m.o, failedOver: move.FailedOver, pace: pace, over: m.over, open: map[cluster.Slot]bool{},
+		c: m.c, o: m.o, failedOver: move.FailedOver, over: m.over, open: map[cluster.Slot]bool{},
+		pace: m.paces[move.From.ID], arrivals: m.doors[move.To.ID],
 		from: m.c.newMoveNode(move.From), to: m.c.newMoveNode(move.To),
 	}
 	var group errgroup.Group
@@ -218,8 +231,8 @@ func (m *mover) newPair(ctx context.Context, move SlotMove, pace *pace) (*pair, 
 }
 
 // move moves the slots of one SlotMove key by key.
-func (m *mover) move(ctx context.Context, move SlotMove, pace *pace) (Moved, error) {
-	p, err := m.newPair(ctx, move, pace)
+func (m *mover) move(ctx context.Context, move SlotMove) (Moved, error) {
+	p, err := m.newPair(ctx, move)
 	if err != nil {
 		return Moved{}, err
 	}
@@ -233,7 +246,7 @@ func (m *mover) move(ctx context.Context, move SlotMove, pace *pace) (Moved, err
 		m.functions.Unlock()
 	}
 	if err == nil {
-		err = p.guarded(ctx, p.run)
+		err = p.run(ctx)
 	}
 	return p.outcome(), err
 }

@@ -234,7 +234,7 @@ func TestMoveSlots_BigKey(t *testing.T) {
 			slot := redistest.KeySlot(big)
 			set(t, c, []string{big}, strings.Repeat("x", 2<<20))
 			moves := []redis.SlotMove{{From: c.End(t, 0), To: c.End(t, 1), Slots: slots}}
-			for _, profile := range []redis.Profile{redis.ProfileThroughput, redis.ProfileLatency} {
+			for _, profile := range profiles {
 				o := classic
 				o.Profile, o.MaxKeyBytes = profile, 1<<20
 				moved, err := c.Clients.MoveSlots(t.Context(), moves, o)

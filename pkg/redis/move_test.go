@@ -12,6 +12,8 @@ import (
 // classic moves key by key whatever the servers can do.
 var classic = redis.MoveOptions{Engine: redis.EngineClassic, Profile: redis.ProfileThroughput, Budget: time.Minute}
 
+var profiles = []redis.Profile{redis.ProfileThroughput, redis.ProfileLatency}
+
 // drainTo are the moves that bring all slots of a server to others, in equal parts.
 func drainTo(tb testing.TB, c *redistest.Cluster, from int, to ...int) []redis.SlotMove {
 	tb.Helper()
@@ -69,7 +71,7 @@ func TestMoveSlots(t *testing.T) {
 		t.Run(engine.Name, func(t *testing.T) {
 			c := form(t, 4, 0, redistest.Options{Engine: engine})
 			c.Fill(t, redistest.Strings("fill:", 20000, 100))
-			for _, profile := range []redis.Profile{redis.ProfileThroughput, redis.ProfileLatency} {
+			for _, profile := range profiles {
 				t.Run(string(profile), func(t *testing.T) {
 					o := classic
 					o.Profile = profile

@@ -19,8 +19,8 @@ const (
 )
 
 // takeBack undoes one SlotMove.
-func (m *mover) takeBack(ctx context.Context, move SlotMove, pace *pace) (Moved, error) {
-	p, err := m.newPair(ctx, move, pace)
+func (m *mover) takeBack(ctx context.Context, move SlotMove) (Moved, error) {
+	p, err := m.newPair(ctx, move)
 	if err != nil {
 		return Moved{}, err
 	}

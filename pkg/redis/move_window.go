@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	windowSlots        = 64
-	windowSlotsLatency = 16
+	windowSlots = 64
+	// windowSlotsLatency keeps the pause short in which a window changes hands. Every change has every node write its
+	// nodes.conf, so that smaller windows are no better for clients: there are more of them.
+	windowSlotsLatency = 32
 	// staleCount is how long a node that had no keys in slots is believed to have none. It can get none while the
 	// marks stand, and is asked only because the mover itself may have been stopped for a while.
 	staleCount = 50 * time.Millisecond
@@ -32,8 +34,8 @@ type pair struct {
 	o          MoveOptions
 	failedOver bool
 	from, to   *moveNode
-	others     []*moveNode
 	pace       *pace
+	arrivals   door
 	over       func() bool // the budget is spent
 
 	carrier *carrier
@@ -42,7 +44,6 @@ type pair struct {
 
 	todo  []cluster.Slot        // not begun
 	open  map[cluster.Slot]bool // a mark stands at one of the ends, or may
-	told  errgroup.Group        // others that are being told
 	moved Moved
 
 	backKeys, backBytes int64 // taken back
@@ -67,22 +68,16 @@ func (w *window) slots() []cluster.Slot {
 
 // prepare makes what a pair needs, once both nodes have been looked at.
 func (p *pair) prepare() {
-	p.carrier = newCarrier(p.from, p.to, p.pace, p.o)
+	p.carrier = newCarrier(p.from, p.to, p.pace, p.arrivals, p.o)
 	p.umpire = newUmpire(p.carrier)
 	p.carrier.settle = p.umpire.replace
 	if p.failedOver {
 		p.carrier.screen, p.carrier.settle = p.umpire.screen, p.umpire.judge
 	}
 	p.copies = []*copies{p.to.newCopies(), p.from.newCopies()}
-	if !p.to.isValkey() {
-		for _, ep := range p.o.Others {
-			p.others = append(p.others, p.c.newMoveNode(MoveEnd{Endpoint: ep}))
-		}
-	}
 }
 
 func (p *pair) close() {
-	_ = p.told.Wait() // what they say does not matter: see tell
 	p.from.close()
 	p.to.close()
 	if p.carrier == nil {
@@ -92,9 +87,6 @@ func (p *pair) close() {
 	p.umpire.close()
 	for _, c := range p.copies {
 		c.close()
-	}
-	for _, n := range p.others {
-		n.close()
 	}
 }
 
@@ -238,10 +230,9 @@ func (p *pair) turn(ctx context.Context, done, next *window) error {
 	if err := p.settled(ctx, done); err != nil {
 		return err
 	}
-	if err := p.to.takeOver(ctx, given, opened, p.from.ID); err != nil {
+	if err := p.to.takeOver(ctx, given, opened, p.from); err != nil {
 		return err
 	}
-	p.tell(ctx, given)
 	err := p.from.set(ctx, setSlots{given, "NODE", p.to.ID}, setSlots{opened, "MIGRATING", p.to.ID})
 	if err != nil && (len(given) == 0 || !isReply(err) || !p.gone(ctx, given)) {
 		return err
@@ -287,19 +278,6 @@ func (p *pair) empty(ctx context.Context, done *window) error {
 		}
 	}
 	return nil
-}
-
-// tell lets the other primaries know at once, so that they send clients to the right node. One that does not answer
-// hears of it from the target.
-func (p *pair) tell(ctx context.Context, slots []cluster.Slot) {
-	if len(slots) == 0 || len(p.others) == 0 {
-		return
-	}
-	_ = p.told.Wait() // the connections are used by one at a time
-	p.told = errgroup.Group{}
-	for _, n := range p.others {
-		p.told.Go(safely(func() error { return n.set(ctx, setSlots{slots, "NODE", p.to.ID}) }))
-	}
 }
 
 // gone says whether the source knows that the slots are the target's. It refuses to hear it when it has become a

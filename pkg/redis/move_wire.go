@@ -4,14 +4,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"io"
+	"net"
 	"time"
-
-	"github.com/mediocregopher/radix/v4"
-	"github.com/mediocregopher/radix/v4/resp"
 )
 
-// wire is a connection that a move has to itself. It is used by one goroutine at a time.
+// wire is a connection that a move has to itself. It is used by one goroutine at a time, which writes and reads by
+// itself: radix hands every question to two goroutines of its own, which is most of what a short one costs.
 //
 // What a node was asked is not taken back when the caller's context ends: a command that is cut in the middle is
 // one of which nobody knows whether it was done. Every question has a time limit instead, and callers look at their
@@ -19,7 +17,9 @@ import (
 type wire struct {
 	c    *Clients
 	ep   Endpoint
-	conn *conn
+	conn net.Conn // nil: not connected
+	raw  net.Conn // the socket below
+	read *bufio.Reader
 }
 
 // wireBuffer holds the keys of a whole window.
@@ -29,7 +29,7 @@ func (c *Clients) newWire(ep Endpoint) *wire { return &wire{c: c, ep: ep} }
 
 func (w *wire) close() {
 	if w.conn != nil {
-		w.conn.close()
+		_ = w.raw.Close() // not the one above: TLS would wait to say goodbye to a server that does not read
 		w.conn = nil
 	}
 }
@@ -42,24 +42,37 @@ func (w *wire) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.c.dialer.DialTimeout)
 	defer cancel()
 	transport := &transport{tls: w.c.dialer.TLS}
-	dialer := radix.Dialer{NetDialer: transport, NewRespOpts: wireOpts}
-	rc, err := dialer.Dial(ctx, w.ep.network(), w.ep.Addr)
+	conn, err := transport.DialContext(ctx, w.ep.network(), w.ep.Addr)
 	if err != nil {
 		return err
 	}
-	cn := &conn{radix: rc, raw: transport.raw}
-	if err := cn.authenticate(ctx, w.ep.Credentials); err != nil {
-		cn.close()
-		return err
+	w.conn, w.raw, w.read = conn, transport.raw, bufio.NewReaderSize(conn, wireBuffer)
+	if w.ep.Credentials == (Credentials{}) {
+		return nil
 	}
-	w.conn = cn
-	return nil
+	auth := &packet{}
+	auth.add("AUTH", w.ep.Credentials.user(), w.ep.Credentials.Password)
+	deadline, _ := ctx.Deadline()
+	got, err := w.talk(deadline, auth)
+	if err == nil {
+		err = got.firstErr()
+	}
+	if err != nil {
+		w.close()
+	}
+	return err
 }
 
-func wireOpts() *resp.Opts {
-	opts := resp.NewOpts()
-	opts.GetBufferedReader = func(r io.Reader) resp.BufferedReader { return bufio.NewReaderSize(r, wireBuffer) }
-	return opts
+// talk sends the commands and reads the replies.
+func (w *wire) talk(deadline time.Time, p *packet) (*answers, error) {
+	if err := w.conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	if _, err := w.conn.Write(p.buf); err != nil {
+		return nil, err
+	}
+	got := &answers{want: p.count}
+	return got, got.read(w.read)
 }
 
 // exchange sends the commands and reads the replies, all within the time. The error is about the connection, which
@@ -70,14 +83,8 @@ func (w *wire) exchange(ctx context.Context, within time.Duration, p *packet) (*
 	if err := w.open(ctx); err != nil {
 		return nil, transportError(ctx, err)
 	}
-	// Of its own for every exchange: after an error radix may still be writing into it.
-	got := &answers{want: p.count}
-	raw := w.conn.raw
-	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	err := w.conn.radix.EncodeDecode(ctx, p, got)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
+	deadline, _ := ctx.Deadline()
+	got, err := w.talk(deadline, p)
 	if err != nil {
 		w.close()
 		return nil, transportError(ctx, err)

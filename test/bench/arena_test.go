@@ -142,15 +142,6 @@ func (a *arena) join(t *testing.T) {
 	a.await(t, 3)
 }
 
-// endpoints are those of the primaries.
-func (a *arena) endpoints() []redis.Endpoint {
-	eps := make([]redis.Endpoint, primaries)
-	for i := range eps {
-		eps[i] = a.servers[i].Endpoint()
-	}
-	return eps
-}
-
 func (a *arena) addrs() []string {
 	addrs := make([]string, primaries)
 	for i := range addrs {

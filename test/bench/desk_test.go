@@ -286,7 +286,7 @@ func (k *desk) MoveSlots(ctx context.Context, moves []redis.SlotMove, o redis.Mo
 			end.Endpoint, end.Copies = k.at(end.Endpoint), k.allAt(end.Copies)
 		}
 	}
-	o.Others, o.Restore = k.allAt(o.Others), redis.Credentials{}
+	o.Restore = redis.Credentials{}
 	moved, err := k.a.clients.MoveSlots(ctx, moves, o)
 	k.mu.Lock()
 	defer k.mu.Unlock()

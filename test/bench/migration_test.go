@@ -189,7 +189,9 @@ func (b *bout) leg(t *testing.T, m mover, r run, client *probe) {
 		r.idle = client.cut(t)
 	}
 	spent := a.mainThreads(t)
+	stop := polite(t)
 	r.expense = m.move(t, a, r.masters)
+	stop()
 	if client != nil {
 		r.moving = client.cut(t)
 	}

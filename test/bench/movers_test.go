@@ -105,7 +105,6 @@ func (a *arena) balance(ctx context.Context, masters int, o redis.MoveOptions) (
 		if len(transfers) == 0 {
 			return faults, nil
 		}
-		o.Others = a.endpoints()
 		moved, err := a.clients.MoveSlots(ctx, a.moves(v, transfers), o)
 		progress := false
 		for _, m := range moved {

@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,14 +120,19 @@ func probeMain(text string) int {
 	return 0
 }
 
-// client asks at a steady pace, whatever becomes of what it asked before.
+// client asks at a steady pace, whatever becomes of what it asked before. A server that sends it elsewhere for good has
+// it ask that one who owns what by now, as clients of Redis Cluster do, at most once in refreshEvery.
 type client struct {
 	orders
 	lanes  map[string]*lane
 	owners [cluster.SlotCount]atomic.Pointer[lane]
 	window atomic.Pointer[window]
+	stale  chan string // who knows better
 	failed chan error
 }
+
+// refreshEvery is what go-redis waits between two looks at the map of slots.
+const refreshEvery = 200 * time.Millisecond
 
 // lane is the connection to one server, and what was asked on it that has no answer yet.
 type lane struct {
@@ -156,7 +163,7 @@ type window struct {
 const mostHops = 64
 
 func runProbe(ctx context.Context, o orders) error {
-	c := &client{orders: o, lanes: map[string]*lane{}, failed: make(chan error, 2*len(o.Addrs)+1)}
+	c := &client{orders: o, lanes: map[string]*lane{}, stale: make(chan string, 1), failed: make(chan error, 2*len(o.Addrs)+2)}
 	c.window.Store(&window{})
 	for _, addr := range o.Addrs {
 		w, err := dialWire(ctx, addr)
@@ -171,6 +178,7 @@ func runProbe(ctx context.Context, o orders) error {
 	for _, l := range c.lanes {
 		go func() { c.failed <- c.listen(l) }()
 	}
+	go func() { c.failed <- c.refresh(ctx) }()
 	go c.pace(time.Now())
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
@@ -202,6 +210,41 @@ func (c *client) learn(ctx context.Context) error {
 		if c.owners[slot].Load() == nil {
 			return fmt.Errorf("slot %d has no owner", slot)
 		}
+	}
+	return nil
+}
+
+// refresh learns who owns what from whoever is said to know.
+func (c *client) refresh(ctx context.Context) error {
+	wires := map[string]*wire{}
+	for addr := range c.stale {
+		w := wires[addr]
+		if w == nil {
+			var err error
+			if w, err = dialWire(ctx, addr); err != nil {
+				return err
+			}
+			wires[addr] = w
+		}
+		w.send("CLUSTER", "NODES")
+		if err := w.flush(); err != nil {
+			return err
+		}
+		a, err := w.read()
+		if err != nil {
+			return err
+		}
+		table, err := cluster.ParseNodes(a.text)
+		if err != nil {
+			return err
+		}
+		for i := range table {
+			at := c.lanes[net.JoinHostPort(table[i].Addr.IP, strconv.Itoa(table[i].Addr.Port))]
+			for slot := range table[i].Slots.All() {
+				c.owners[slot].Store(at)
+			}
+		}
+		time.Sleep(refreshEvery)
 	}
 	return nil
 }
@@ -274,6 +317,10 @@ func (c *client) answered(l *lane, k *call, a answer) {
 		}
 		if words[0] == "MOVED" {
 			c.owners[framework.Slot(k.key)].Store(to)
+			select {
+			case c.stale <- words[2]:
+			default: // somebody is asked already
+			}
 		}
 		c.ask(to, k, words[0] == "ASK")
 		return

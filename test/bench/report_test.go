@@ -112,7 +112,8 @@ func (b *bout) report() string {
 	var out strings.Builder
 	a := b.arena
 	fmt.Fprintf(&out, "%s; %s, %s and its redis-cli; %d primaries with %d replicas each, loopback, nodes.conf in %s.\n"+
-		"%s, scale %g, %d rounds, load average %s at the start and %s at the end. Medians [lowest..highest].%s\n\n",
+		"%s, scale %g, %d rounds, load average %s at the start and %s at the end. Medians [lowest..highest]. All movers yield "+
+		"the processors to servers and clients (SCHED_IDLE), since at work they do not share them.%s\n\n",
 		time.Now().UTC().Format("2006-01-02"), machine(), a.versions[0], primaries, len(a.servers)/primaries-1, cmp.Or(memoryDir(), "their directories"),
 		a.data, b.scale, b.rounds, b.load, load(), atScale(b.scale))
 	b.alone(&out)

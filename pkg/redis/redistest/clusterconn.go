@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -186,12 +187,15 @@ func (n *nodeConn) exchange(asking bool, text string) (string, error) {
 	if _, err := io.WriteString(n.conn, text); err != nil {
 		return "", err
 	}
-	if asking {
-		if _, err := n.reply(); err != nil {
-			return "", err
-		}
+	if !asking {
+		return n.reply()
 	}
-	return n.reply()
+	_, err := n.reply()
+	if err != nil && !errors.As(err, new(serverError)) {
+		return "", err
+	}
+	got, replied := n.reply() // there is one, whatever was said to ASKING
+	return got, cmp.Or(err, replied)
 }
 
 // reply reads a reply that is not a list.

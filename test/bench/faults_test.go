@@ -39,13 +39,18 @@ func TestFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &breakage{env: env, rounds: faultRounds(t), load: load()}
 	for _, part := range faultParts() {
-		if wantedPart(part.name) {
-			t.Run(part.name, func(t *testing.T) { part.run(t, b) })
+		if !wantedPart(part.name) {
+			continue
 		}
+		t.Run(part.name, func(t *testing.T) {
+			b := &breakage{env: env, rounds: faultRounds(t), load: load()}
+			for _, measure := range part.measure {
+				measure(t, b)
+			}
+			keep(t, "Faults: "+part.title, b.report())
+		})
 	}
-	keep(t, "Faults", b.report())
 }
 
 // wantedPart says whether $FAULTS names a part, or none.
@@ -54,19 +59,20 @@ func wantedPart(name string) bool {
 	return names == "" || slices.Contains(strings.Split(names, ","), name)
 }
 
+// faultPart is a section of the results.
 type faultPart struct {
-	name string
-	run  func(*testing.T, *breakage)
+	name, title string
+	measure     []func(*testing.T, *breakage)
 }
 
 func faultParts() []faultPart {
+	type measures = []func(*testing.T, *breakage)
 	return []faultPart{
-		{"alone", redisAlone},
-		{"killed", withoutVolumes},
-		{"restarted", withVolumes},
-		{"power", power},
-		{"majority", majority},
-		{"lost", lostForGood},
+		{"killed", "a process, a pod", measures{redisAlone, withoutVolumes}},
+		{"restarted", "all pods at once", measures{withVolumes}},
+		{"lost", "all pods at once, without volumes", measures{lostForGood}},
+		{"power", "a node", measures{power}},
+		{"majority", "most primaries at once", measures{majority}},
 	}
 }
 

@@ -23,7 +23,7 @@ func TestChaos(t *testing.T) {
 	volumes := seed%4 != 0
 	t.Logf("seed %d for %s, with volumes: %t", seed, duration, volumes)
 	w := newWorld(t, "chaos", volumes)
-	deck := NewDeck(seed, Shards, Nodes, volumes)
+	deck := NewDeck(seed, volumes)
 	var all Summary
 	begin := time.Now()
 	for n := 1; time.Since(begin) < duration || len(all.Results) > 0 && all.Results[len(all.Results)-1].Draw.AtOnce; n++ {

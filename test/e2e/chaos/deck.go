@@ -13,8 +13,9 @@ type Draw struct {
 	// Shard is whose primary, or replica, is hit by what hits a pod.
 	Shard   int
 	Replica bool
-	// Node is the first node that is hit by what hits nodes, Other the second; both count from 1, and differ.
-	Node, Other int
+	// Node is what hits nodes hits, counted from 1; 0: the one that this pod runs on. Beyond is 1 or 2: how many nodes
+	// further the other one is, of what takes two.
+	Node, Beyond int
 	// Hold is how long it stays broken.
 	Hold time.Duration
 	// Rest is how long all has been whole before.
@@ -23,13 +24,13 @@ type Draw struct {
 	AtOnce bool
 }
 
-// String is "power-off (shard 1's primary, node 2 and 3) for 25s, after a rest of 1.2s".
+// String is "power-off (shard 1's primary, or its node) for 25s, after a rest of 1.2s".
 func (d Draw) String() string {
 	role := "primary"
 	if d.Replica {
 		role = "replica"
 	}
-	text := fmt.Sprintf("%s (shard %d's %s, nodes %d and %d)", d.Kind, d.Shard, role, d.Node, d.Other)
+	text := fmt.Sprintf("%s (shard %d's %s, or its node, and the one %d further)", d.Kind, d.Shard, role, d.Beyond)
 	if d.Hold > 0 {
 		text += " for " + d.Hold.String()
 	}
@@ -45,14 +46,12 @@ type Deck struct {
 	random  *rand.Rand
 	kinds   []Kind
 	left    []Kind
-	shards  int
-	nodes   int
 	volumes bool
 }
 
-// NewDeck makes the deck of a seed, for a cluster with so many shards on so many nodes.
-func NewDeck(seed uint64, shards, nodes int, volumes bool) *Deck {
-	d := &Deck{random: rand.New(rand.NewPCG(seed, 4)), shards: shards, nodes: nodes, volumes: volumes} //nolint:gosec // to be repeated
+// NewDeck makes the deck of a seed.
+func NewDeck(seed uint64, volumes bool) *Deck {
+	d := &Deck{random: rand.New(rand.NewPCG(seed, 4)), volumes: volumes} //nolint:gosec // to be repeated
 	for _, k := range Kinds() {
 		if volumes || !k.Volumes {
 			d.kinds = append(d.kinds, k)
@@ -71,10 +70,9 @@ func (d *Deck) Next() Draw {
 	k := d.left[0]
 	d.left = d.left[1:]
 	draw := Draw{
-		Kind: k.Name, Shard: d.random.IntN(d.shards), Replica: d.random.IntN(4) == 0,
-		Node: 1 + d.random.IntN(d.nodes), Rest: time.Duration(d.random.IntN(3000)) * time.Millisecond,
+		Kind: k.Name, Shard: d.random.IntN(Shards), Replica: d.random.IntN(4) == 0,
+		Beyond: 1 + d.random.IntN(Nodes-1), Rest: time.Duration(d.random.IntN(3000)) * time.Millisecond,
 	}
-	draw.Other = 1 + (draw.Node+d.random.IntN(d.nodes-1))%d.nodes
 	if len(k.Holds) > 0 {
 		draw.Hold = k.Holds[d.random.IntN(len(k.Holds))]
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func draws(seed uint64, n int, volumes bool) []Draw {
-	deck := NewDeck(seed, 3, 3, volumes)
+	deck := NewDeck(seed, volumes)
 	var all []Draw
 	for range n {
 		all = append(all, deck.Next())
@@ -68,7 +68,7 @@ func TestDeck_StaysInTheLab(t *testing.T) {
 	t.Parallel()
 	for _, d := range draws(3, 500, true) {
 		k, _ := kind(d.Kind)
-		if d.Shard < 0 || d.Shard > 2 || d.Node < 1 || d.Node > 3 || d.Other < 1 || d.Other > 3 || d.Node == d.Other {
+		if d.Shard < 0 || d.Shard >= Shards || d.Beyond < 1 || d.Beyond >= Nodes {
 			t.Errorf("%v names what is not there", d)
 		}
 		if len(k.Holds) > 0 && !slices.Contains(k.Holds, d.Hold) || len(k.Holds) == 0 && d.Hold != 0 {

@@ -97,29 +97,57 @@ func (w *World) toggle(ctx context.Context, on, off []string) (mend, error) {
 	return func(ctx context.Context) error { return w.Break(ctx, off...) }, w.Break(ctx, on...)
 }
 
-func powerOff(ctx context.Context, w *World, d Draw) (mend, error) {
-	return w.toggle(ctx, []string{"off", node(d.Node)}, []string{"on", node(d.Node)})
+// onNode is a toggle of a node.
+func onNode(on, off string) func(context.Context, *World, Draw) (mend, error) {
+	return func(ctx context.Context, w *World, d Draw) (mend, error) {
+		n, err := w.node(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		return w.toggle(ctx, []string{on, node(n)}, []string{off, node(n)})
+	}
 }
 
-func cutFromControlPlane(ctx context.Context, w *World, d Draw) (mend, error) {
-	return w.toggle(ctx, []string{"isolate", node(d.Node)}, []string{"join", node(d.Node)})
+// node is the number of the node that is hit.
+func (w *World) node(ctx context.Context, d Draw) (int, error) {
+	if d.Node > 0 {
+		return d.Node, nil
+	}
+	victim, err := w.Victim(ctx, d)
+	if err != nil {
+		return 0, err
+	}
+	for n := 1; n <= Nodes; n++ {
+		if node(n) == victim.Pod.Host {
+			w.Log("  it hits %s, where %s is", victim.Pod.Host, victim.Pod.Name)
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%s is on %q, which is no node of the lab", victim.Pod.Name, victim.Pod.Host)
 }
+
+// beyond is the node so many further.
+func beyond(n, further int) string { return node(1 + (n-1+further)%Nodes) }
 
 func cutBetweenTwo(ctx context.Context, w *World, d Draw) (mend, error) {
-	return w.toggle(ctx, []string{"part", node(d.Node), node(d.Other)}, []string{"heal", node(d.Node), node(d.Other)})
+	n, err := w.node(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	other := beyond(n, d.Beyond)
+	return w.toggle(ctx, []string{"part", node(n), other}, []string{"heal", node(n), other})
 }
 
 // cutFromPeers leaves a node with clients and the control plane, and without the other nodes.
 func cutFromPeers(ctx context.Context, w *World, d Draw) (mend, error) {
-	third := node(1 + 2 + 3 - d.Node - d.Other)
-	other := func(ctx context.Context, verb string) error {
-		return errors.Join(w.Break(ctx, verb, node(d.Node), node(d.Other)), w.Break(ctx, verb, node(d.Node), third))
+	n, err := w.node(ctx, d)
+	if err != nil {
+		return nil, err
 	}
-	return func(ctx context.Context) error { return other(ctx, "heal") }, other(ctx, "part")
-}
-
-func fillDisk(ctx context.Context, w *World, d Draw) (mend, error) {
-	return w.toggle(ctx, []string{"fill", node(d.Node)}, []string{"unfill", node(d.Node)})
+	both := func(ctx context.Context, verb string) error {
+		return errors.Join(w.Break(ctx, verb, node(n), beyond(n, 1)), w.Break(ctx, verb, node(n), beyond(n, 2)))
+	}
+	return func(ctx context.Context) error { return both(ctx, "heal") }, both(ctx, "part")
 }
 
 // stopRedis stops a Redis with SIGSTOP: it is not dead, and says nothing.
@@ -137,10 +165,11 @@ const drainBound = 20 * time.Second
 
 func drain(ctx context.Context, w *World, d Draw) (mend, error) {
 	back, err := w.drain(ctx, d, drainBound)
-	if err != nil {
+	if err != nil && back != nil {
 		w.Log("  the drain did not end: %.200s", err)
+		err = nil
 	}
-	return back, nil
+	return back, err
 }
 
 func drainAndInsist(ctx context.Context, w *World, d Draw) (mend, error) {
@@ -149,10 +178,16 @@ func drainAndInsist(ctx context.Context, w *World, d Draw) (mend, error) {
 
 func (w *World) drain(ctx context.Context, d Draw, within time.Duration) (mend, error) {
 	kubectl := framework.Tool("kubectl")
-	_, err := w.Cluster.Run(ctx, kubectl, "drain", node(d.Node), "--ignore-daemonsets", "--delete-emptydir-data", "--force",
-		"--timeout="+within.String())
+	n, err := w.node(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	// Ours only: what else runs in the lab may have nowhere to go.
+	ours := fmt.Sprintf("app.kubernetes.io/instance in (%s,op)", w.Cluster.Name)
+	_, err = w.Cluster.Run(ctx, kubectl, "drain", node(n), "--ignore-daemonsets", "--delete-emptydir-data", "--force",
+		"--pod-selector="+ours, "--timeout="+within.String())
 	return func(ctx context.Context) error {
-		_, failed := w.Cluster.Run(ctx, kubectl, "uncordon", node(d.Node))
+		_, failed := w.Cluster.Run(ctx, kubectl, "uncordon", node(n))
 		return failed
 	}, err
 }

@@ -52,31 +52,12 @@ func TestFaults_WithVolumes(t *testing.T) {
 		{"Fault30_NodePoweredOffAndBack", Draw{Kind: "power-off", Hold: 25 * time.Second}, time.Minute},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
-			if fault.draw.Kind == "power-off" {
-				fault.draw.Node = w.hostOfPrimary(t)
-			}
 			if r := suffer(t, w, fault.draw); r.Gap > fault.gap {
 				t.Errorf("a writer waited for %s, at most %s is right", r.Gap, fault.gap)
 			}
 		})
 	}
 	finish(t, w)
-}
-
-// hostOfPrimary is the number of a node that a primary runs on.
-func (w *World) hostOfPrimary(t *testing.T) int {
-	t.Helper()
-	victim, err := w.Victim(t.Context(), Draw{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := 1; n <= Nodes; n++ {
-		if node(n) == victim.Pod.Host {
-			return n
-		}
-	}
-	t.Fatalf("%s is on %s", victim.Pod.Name, victim.Pod.Host)
-	return 0
 }
 
 // TestFaults_WithoutVolumes is the same, where a pod takes its data with it.

@@ -45,7 +45,7 @@ func newWorld(t *testing.T, name string, volumes bool) *World {
 	if volumes {
 		set = append(set, "storage.type=PersistentVolumeClaim", "storage.size=64Mi", "storage.retention=Delete")
 	}
-	c := env.InstallCluster(t, ns, "demo", set...)
+	c := env.InstallCluster(t, ns, name, set...)
 	c.AuthSecret = "canary"
 	c.WaitReady(t, 2*time.Minute)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -14,7 +14,8 @@ FAULT_HELP="faults (lab.sh fault VERB ...):
   killc POD CONTAINER             SIGKILL
   pause POD | unpause POD         freezes the whole pod (exec probes too)
   pids POD CONTAINER              its processes, for a test that signals them itself: at once, or without an API server
-  apioff | apion                  SIGKILL to the API server; starts it again
+  apioff | apion                  SIGKILL to the API server, and to controller manager and scheduler, which end without
+                                  one; starts them again
   fill NODE | unfill NODE         the disk with all volumes of the node is full
   squat NODE IP | unsquat NODE IP a Redis Cluster of somebody else answers at the address of a pod that is gone:
                                   one node with all slots, a key, no password and a high epoch
@@ -176,17 +177,25 @@ container_pids() {
 
 # --- control plane -------------------------------------------------------------------------------------------
 
-fault_apioff() { kill -KILL "$(cat "$RUN/pids/kube-apiserver")"; }
+# A controller manager that loses its lease ends. One that lived on would take all nodes for silent when the API server is
+# back, and evict every pod.
+fault_apioff() {
+  local unit
+  for unit in kube-apiserver kube-controller-manager kube-scheduler; do kill -KILL "$(cat "$RUN/pids/$unit")" 2>/dev/null || true; done
+}
 fault_apion() {
   LAB_CONF=$RUN/conf
   start_apiserver
+  wait_for 60 "the API server is ready" api_ready
+  start_controller_manager
+  start_scheduler
 }
 
 # --- disks ---------------------------------------------------------------------------------------------------
 
 fault_fill() {
   local disk=$RUN/pv/$1
-  fallocate -l "$(df --output=avail -B1 "$disk" | tail -1)" "$disk/full"
+  head -c "$(df --output=avail -B1 "$disk" | tail -1)" /dev/zero >"$disk/full" || true # somebody else may have had the last byte
 }
 fault_unfill() { rm -f "$RUN/pv/$1/full"; }
 
@@ -207,7 +216,7 @@ squatter() {
   reply=$(in_node "$1" "$CACHE/engines/redis-8.0/run-cli" -h "$2" "${@:3}") && [ "$reply" = OK ]
 }
 fault_unsquat() {
-  kill -KILL "$(cat "$RUN/pids/$1-squat")"
+  kill -KILL "$(cat "$RUN/pids/$1-squat")" || true # a node that was switched off took it along
   rm -f "$RUN/pids/$1-squat"
   in_node "$1" ip addr del "$2/32" dev cni0
   rm -rf "$RUN/squat-$2"

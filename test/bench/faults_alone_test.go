@@ -16,9 +16,11 @@ import (
 // redisAlone kills the primaries of a cluster without any operator or agent, on loopback, with the same node-timeout: what
 // is measured is its vote.
 func redisAlone(t *testing.T, b *breakage) {
-	c := redistest.Form(t, chaos.Shards, 1, redistest.Options{})
+	const timeout = "15000"
+	// In the file for those that are started again, and set now, since forming a cluster has lowered it.
+	c := redistest.Form(t, chaos.Shards, 1, redistest.Options{Config: []string{"cluster-node-timeout " + timeout}})
 	for _, s := range c.Servers {
-		s.MustDo(t, "CONFIG", "SET", "cluster-node-timeout", "15000")
+		s.MustDo(t, "CONFIG", "SET", "cluster-node-timeout", timeout)
 	}
 	var times []time.Duration
 	for i := range b.rounds {

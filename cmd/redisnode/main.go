@@ -46,7 +46,7 @@ func newCommand(release func()) *cobra.Command {
 		fmt.Fprintln(os.Stderr, "redisnode:", err)
 	}
 	root.PersistentFlags().AddGoFlagSet(goflag.CommandLine)
-	root.AddCommand(newInstall(), newRun(), newStart(release), newStop(), newInfo(), newVersion())
+	root.AddCommand(newInstall(), newRun(), newStart(release), newStop(), newInfo(), newUnfence(), newVersion())
 	return root
 }
 
@@ -139,6 +139,25 @@ func newInfo() *cobra.Command {
 				return err
 			}
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(info)
+		},
+	}
+	cmd.Flags().StringVar(&runDir, "run-dir", redisnode.DefaultRunDir, "the directory of the sockets")
+	return cmd
+}
+
+func newUnfence() *cobra.Command {
+	var runDir string
+	cmd := &cobra.Command{
+		Use:   "unfence",
+		Short: "Let redis start again that an order, or an unreadable record, keeps from it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			result, err := redisnode.LiftFence(cmd.Context(), runDir)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), result)
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&runDir, "run-dir", redisnode.DefaultRunDir, "the directory of the sockets")

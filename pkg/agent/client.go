@@ -15,16 +15,23 @@ import (
 	"time"
 )
 
-// maxBody bounds every body, in both directions.
-const maxBody = 64 << 10
+const (
+	// maxBody bounds every body, in both directions.
+	maxBody = 64 << 10
+	// maxTable bounds a table: that of a thousand nodes has two hundred bytes a node.
+	maxTable = 1 << 20
+)
 
 // The paths of the API.
 const (
-	pathStatus  = "/v1/status"
-	pathNodes   = "/v1/nodes"
-	pathPromote = "/v1/promote"
-	pathFence   = "/v1/fence"
-	pathUnfence = "/v1/unfence"
+	pathStatus    = "/v1/status"
+	pathNodes     = "/v1/nodes"
+	pathSlots     = "/v1/slots"
+	pathTable     = "/v1/table"
+	pathPromote   = "/v1/promote"
+	pathIntroduce = "/v1/introduce"
+	pathFence     = "/v1/fence"
+	pathUnfence   = "/v1/unfence"
 )
 
 // Client calls the agents of one cluster. Every connection proves in its handshake that the other end
@@ -97,31 +104,44 @@ func (o *operatorSource) load() (Credentials, error) {
 
 // Status asks the agent at this address for its status.
 func (c *Client) Status(ctx context.Context, ip string) (Status, error) {
-	var status Status
-	if err := c.call(ctx, ip, pathStatus, nil, &status); err != nil {
-		return Status{}, err
-	}
-	if status.ClusterUID != c.clusterUID {
-		return Status{}, fmt.Errorf("agent %s: status of cluster %q: %w", ip, status.ClusterUID, ErrForeign)
-	}
-	return status, nil
+	return ask(ctx, c, ip, pathStatus, func(s Status) string { return s.ClusterUID })
 }
 
 // Nodes asks the agent at this address what its node knows of the cluster.
 func (c *Client) Nodes(ctx context.Context, ip string) (Nodes, error) {
-	var nodes Nodes
-	if err := c.call(ctx, ip, pathNodes, nil, &nodes); err != nil {
-		return Nodes{}, err
+	return ask(ctx, c, ip, pathNodes, func(n Nodes) string { return n.ClusterUID })
+}
+
+// Slots asks the agent at this address what its node owns.
+func (c *Client) Slots(ctx context.Context, ip string) (Slots, error) {
+	return ask(ctx, c, ip, pathSlots, func(s Slots) string { return s.ClusterUID })
+}
+
+// Table asks the agent at this address for its node's table.
+func (c *Client) Table(ctx context.Context, ip string) (Table, error) {
+	return ask(ctx, c, ip, pathTable, func(t Table) string { return t.ClusterUID })
+}
+
+// ask gets an answer, and refuses one of another cluster.
+func ask[A any](ctx context.Context, c *Client, ip, path string, clusterOf func(A) string) (A, error) {
+	var answer, none A
+	if err := c.call(ctx, ip, path, nil, &answer); err != nil {
+		return none, err
 	}
-	if nodes.ClusterUID != c.clusterUID {
-		return Nodes{}, fmt.Errorf("agent %s: nodes of cluster %q: %w", ip, nodes.ClusterUID, ErrForeign)
+	if uid := clusterOf(answer); uid != c.clusterUID {
+		return none, fmt.Errorf("agent %s: %s of cluster %q: %w", ip, path, uid, ErrForeign)
 	}
-	return nodes, nil
+	return answer, nil
 }
 
 // Promote asks the replica at this address to become primary, and returns when it is.
 func (c *Client) Promote(ctx context.Context, ip string, r PromoteRequest) error {
 	return c.call(ctx, ip, pathPromote, r, nil)
+}
+
+// Introduce asks the agent at this address to have its node tell another what it owns.
+func (c *Client) Introduce(ctx context.Context, ip string, r IntroduceRequest) error {
+	return c.call(ctx, ip, pathIntroduce, r, nil)
 }
 
 // Fence keeps the redis at this address from being started again.
@@ -169,12 +189,13 @@ func (c *Client) exchange(ctx context.Context, url string, in, out any) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	bound := bodyBound(req.URL.Path)
+	data, err := io.ReadAll(io.LimitReader(resp.Body, bound+1))
 	if err != nil {
 		return err
 	}
-	if len(data) > maxBody {
-		return fmt.Errorf("answer of more than %d bytes: %w", maxBody, ErrForeign)
+	if int64(len(data)) > bound {
+		return fmt.Errorf("answer of more than %d bytes: %w", bound, ErrForeign)
 	}
 	if resp.StatusCode/100 != 2 {
 		var reply ErrorReply
@@ -188,6 +209,13 @@ func (c *Client) exchange(ctx context.Context, url string, in, out any) error {
 		return nil
 	}
 	return json.Unmarshal(data, out)
+}
+
+func bodyBound(path string) int64 {
+	if path == pathTable {
+		return maxTable
+	}
+	return maxBody
 }
 
 type dialer struct {

@@ -14,11 +14,19 @@ import (
 	"github.com/golang/glog"
 )
 
-// Handler is what an agent does when it is asked. Its errors go to the caller as refusals: they name no secret.
-type Handler interface {
+// Witness is what an agent says when it is asked.
+type Witness interface {
 	Status(ctx context.Context) Status
 	Nodes(ctx context.Context) Nodes
+	Slots(ctx context.Context) Slots
+	Table(ctx context.Context) Table
+}
+
+// Handler is what an agent does when it is asked. Its errors go to the caller as refusals: they name no secret.
+type Handler interface {
+	Witness
 	Promote(ctx context.Context, r PromoteRequest) error
+	Introduce(ctx context.Context, r IntroduceRequest) error
 	Fence(ctx context.Context, r FenceRequest) error
 	Unfence(ctx context.Context, r FenceRequest) error
 }
@@ -46,15 +54,19 @@ const (
 )
 
 // NewServer makes the HTTPS server of an agent. Every caller must show a certificate of the cluster's
-// authority; agents may ask for status, nodes and promotion, and only the operator may fence. An order for another
-// cluster or pod, or of a lower generation than one seen, is refused before the handler hears of it.
+// authority; agents may ask what an agent knows, and for promotion and introduction; only the operator may fence.
+// An order for another cluster or pod, or of a lower generation than one seen, is refused before the handler hears
+// of it.
 // The caller serves it with ServeTLS(listener, "", "").
 func NewServer(h Handler, id Identity, g Generations, source Source, now func() time.Time) *http.Server {
 	s := &server{handler: h, id: id, generations: g}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathStatus, s.status)
-	mux.HandleFunc("GET "+pathNodes, s.nodes)
+	mux.HandleFunc("GET "+pathNodes, answer(s, h.Nodes))
+	mux.HandleFunc("GET "+pathTable, answer(s, h.Table))
+	mux.HandleFunc("GET "+pathSlots, s.slots)
 	mux.HandleFunc("POST "+pathPromote, order(s, h.Promote, PromoteRequest.order, callerPeer, callerOperator))
+	mux.HandleFunc("POST "+pathIntroduce, order(s, h.Introduce, IntroduceRequest.order, callerPeer, callerOperator))
 	mux.HandleFunc("POST "+pathFence, order(s, h.Fence, FenceRequest.order, callerOperator))
 	mux.HandleFunc("POST "+pathUnfence, order(s, h.Unfence, FenceRequest.order, callerOperator))
 	return &http.Server{
@@ -75,13 +87,26 @@ type server struct {
 	generations Generations
 }
 
-func (r PromoteRequest) order() Order { return r.Order }
-func (r FenceRequest) order() Order   { return r.Order }
+func (r PromoteRequest) order() Order   { return r.Order }
+func (r IntroduceRequest) order() Order { return r.Order }
+func (r FenceRequest) order() Order     { return r.Order }
 
-func (s *server) nodes(w http.ResponseWriter, r *http.Request) {
-	if s.known(w, r) {
-		reply(w, http.StatusOK, s.handler.Nodes(r.Context()))
+// answer makes the handler of one kind of question.
+func answer[A any](s *server, say func(context.Context) A) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.known(w, r) {
+			reply(w, http.StatusOK, say(r.Context()))
+		}
 	}
+}
+
+func (s *server) slots(w http.ResponseWriter, r *http.Request) {
+	if !s.known(w, r) {
+		return
+	}
+	slots := s.handler.Slots(r.Context())
+	slots.Generation = s.generations.Highest()
+	reply(w, http.StatusOK, slots)
 }
 
 // known turns away who is neither an agent nor the operator.

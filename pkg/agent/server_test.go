@@ -40,9 +40,22 @@ func (f *fake) Nodes(context.Context) Nodes {
 	return Nodes{ClusterUID: f.uid, NodeID: "me", Served: true, IDs: []string{"me", "other"}}
 }
 
+func (f *fake) Slots(context.Context) Slots {
+	return Slots{ClusterUID: f.uid, PodUID: "pod", NodeID: "me", Slots: "0-5", Epoch: 3}
+}
+
+func (f *fake) Table(context.Context) Table {
+	return Table{ClusterUID: f.uid, NodeID: "me", Running: true, Nodes: strings.Repeat("x", 2*maxBody)}
+}
+
 func (f *fake) Promote(_ context.Context, r PromoteRequest) error {
 	return f.note("promote " + string(r.Mode))
 }
+
+func (f *fake) Introduce(_ context.Context, r IntroduceRequest) error {
+	return f.note("introduce " + r.IP)
+}
+
 func (f *fake) Fence(context.Context, FenceRequest) error   { return f.note("fence") }
 func (f *fake) Unfence(context.Context, FenceRequest) error { return f.note("unfence") }
 func (f *fake) Highest() int64                              { f.mu.Lock(); defer f.mu.Unlock(); return f.highest }
@@ -118,8 +131,17 @@ func TestServer_WhoMayDoWhat(t *testing.T) {
 		if n, err := c.Nodes(t.Context(), "192.0.2.1"); err != nil || n.NodeID != "me" || !n.Served || len(n.IDs) != 2 {
 			t.Errorf("nodes: %+v, %v", n, err)
 		}
+		if s, err := c.Slots(t.Context(), "192.0.2.1"); err != nil || s.Slots != "0-5" || s.Epoch != 3 || s.Generation != f.Highest() {
+			t.Errorf("slots: %+v, %v", s, err)
+		}
+		if table, err := c.Table(t.Context(), "192.0.2.1"); err != nil || !table.Running || len(table.Nodes) != 2*maxBody {
+			t.Errorf("table: %d bytes, %v", len(table.Nodes), err)
+		}
 		if err := c.Promote(t.Context(), "192.0.2.1", PromoteRequest{Order: order, Mode: PromoteForce}); err != nil {
 			t.Errorf("promote: %v", err)
+		}
+		if err := c.Introduce(t.Context(), "192.0.2.1", IntroduceRequest{Order: order, IP: "192.0.2.2"}); err != nil {
+			t.Errorf("introduce: %v", err)
 		}
 	}
 	var refused *RefusedError
@@ -133,8 +155,32 @@ func TestServer_WhoMayDoWhat(t *testing.T) {
 			t.Errorf("the operator could not: %v", err)
 		}
 	}
-	if got := strings.Join(f.orders, ", "); got != "promote Force, promote Force, fence, unfence" {
+	if got := strings.Join(f.orders, ", "); got != strings.Join([]string{
+		"promote Force", "introduce 192.0.2.2", "promote Force", "introduce 192.0.2.2", "fence", "unfence",
+	}, ", ") {
 		t.Errorf("orders: %s", got)
+	}
+}
+
+// Two operators at once (FAULTS.md, case 18): whatever the order is, one of a lower generation than was seen is refused.
+func TestFault18_OrdersOfOldGenerations(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, testUID)
+	f := &fake{uid: testUID, highest: 5}
+	op := serve(t, f, source(t, ca, ca.IssueAgent, testUID, testNow))(operator(t, ca))
+	old := Order{testUID, "pod", 4}
+	for name, err := range map[string]error{
+		"promote":   op.Promote(t.Context(), "192.0.2.1", PromoteRequest{Order: old}),
+		"introduce": op.Introduce(t.Context(), "192.0.2.1", IntroduceRequest{Order: old}),
+		"fence":     op.Fence(t.Context(), "192.0.2.1", FenceRequest{old}),
+		"unfence":   op.Unfence(t.Context(), "192.0.2.1", FenceRequest{old}),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "generation 4, and one of 5 was seen") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(f.orders) > 0 {
+		t.Errorf("obeyed: %v", f.orders)
 	}
 }
 

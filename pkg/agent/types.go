@@ -1,5 +1,7 @@
 package agent
 
+import "time"
+
 // The ports of a pod.
 const (
 	RedisPort = 6379
@@ -65,10 +67,32 @@ type Status struct {
 	DataLost string `json:"dataLost,omitempty"`
 	// Notice is what a person should know of the node's last start, such as a nodes.conf that was corrupt.
 	Notice string `json:"notice,omitempty"`
+	// LastTakeOver is how the node last took the place of its primary; nil when it has not since its agent started.
+	LastTakeOver *TakeOver `json:"lastTakeOver,omitempty"`
+	// Mark counts how far the volume of a primary has come, a minute of writes a mark.
+	Mark int64 `json:"mark,omitempty"`
+	// CopyOf is the primary that the node's copy was last seen in sync with, and CopyMark the mark of that then: a
+	// primary that comes back with a lower one has an older volume than this copy.
+	CopyOf   string `json:"copyOf,omitempty"`
+	CopyMark int64  `json:"copyMark,omitempty"`
 	// Generation is the highest that an order to this agent carried; one of a lower is refused.
 	Generation int64 `json:"generation"`
 	// Version is the version of the agent.
 	Version string `json:"version"`
+}
+
+// TakeOver is how a replica took the place of its primary.
+type TakeOver struct {
+	// PrimaryID is the node whose place it took.
+	PrimaryID string      `json:"primaryID"`
+	At        time.Time   `json:"at"`
+	Mode      PromoteMode `json:"mode"`
+	// OffsetGap is how many bytes of the primary's stream of writes, of those that its agent had seen of it, the replica
+	// did not have: they are lost. It is the least that can be: what the primary took after its agent's last look, up
+	// to a second before it died, is in it only as far as that look saw it. 0 also when nobody could say.
+	OffsetGap int64 `json:"offsetGap"`
+	// Millis is how long it took, from when the primary's death was seen.
+	Millis int64 `json:"millis"`
 }
 
 // Nodes is what a node knows of its cluster: GET /v1/nodes.
@@ -80,6 +104,35 @@ type Nodes struct {
 	Served bool `json:"served,omitempty"`
 	// IDs are the nodes that it lists, itself among them.
 	IDs []string `json:"ids,omitempty"`
+	// Unreached are those of them that it has no connection to, or finds to have failed.
+	Unreached []string `json:"unreached,omitempty"`
+}
+
+// Slots is what a node owns, in its own table, asked at the moment: GET /v1/slots. Nobody knows better than the owner,
+// but who has taken slots from it since.
+type Slots struct {
+	ClusterUID string `json:"clusterUID"`
+	PodUID     string `json:"podUID"`
+	// NodeID is from the running redis, or from nodes.conf while it is not running; "" when there is none.
+	NodeID string `json:"nodeID,omitempty"`
+	// Slots are ranges: "0-5460,6000".
+	Slots string `json:"slots,omitempty"`
+	// Epoch is the config epoch that the node claims them with.
+	Epoch      uint64 `json:"epoch,omitempty"`
+	Generation int64  `json:"generation"`
+}
+
+// Table is all that a node knows of its cluster, in its own words: GET /v1/table.
+type Table struct {
+	ClusterUID string `json:"clusterUID"`
+	// NodeID is the node that was asked; "" when it has no table.
+	NodeID string `json:"nodeID,omitempty"`
+	// Running is true when Nodes is the answer to CLUSTER NODES, and false when it is the nodes.conf of a node that does
+	// not run.
+	Running bool   `json:"running,omitempty"`
+	Nodes   string `json:"nodes,omitempty"`
+	// Epoch is the highest epoch that the node has heard of.
+	Epoch uint64 `json:"epoch,omitempty"`
 }
 
 // PromoteMode is how a replica takes its primary's place. The words are those of CLUSTER FAILOVER.
@@ -109,6 +162,28 @@ type PromoteRequest struct {
 	Mode PromoteMode `json:"mode"`
 	// PrimaryID is the primary that is to be replaced; a node that follows another refuses.
 	PrimaryID string `json:"primaryID"`
+	// Death is what is known of the end of the primary, for a Takeover; nil when its own agent is not who asks.
+	Death *Death `json:"death,omitempty"`
+}
+
+// Death is what the agent of a primary that has died says of it.
+type Death struct {
+	// Slots are what the primary owned by its own nodes.conf, and Epoch what it claimed them with. A replica that knows
+	// otherwise has not heard of slots that moved, and refuses. "": what the replica knows is good enough.
+	Slots string `json:"slots,omitempty"`
+	Epoch uint64 `json:"epoch,omitempty"`
+	// Offset is how far the primary's stream of writes was when its agent last looked; 0 when that is not known.
+	Offset int64 `json:"offset,omitempty"`
+	// Millis is how long ago its death was seen.
+	Millis int64 `json:"millis,omitempty"`
+}
+
+// IntroduceRequest has a node tell another what it owns, by CLUSTER MEET: POST /v1/introduce. The other is one that the
+// node knows, and whose agent proves at the address that it is.
+type IntroduceRequest struct {
+	Order
+	// IP is the address of the other's pod.
+	IP string `json:"ip"`
 }
 
 // FenceRequest keeps redis from being started, or lets it start again: POST /v1/fence, POST /v1/unfence.

@@ -20,6 +20,11 @@ func NewConfigMap(rc *redisv1.RedisCluster) *corev1.ConfigMap {
 	}
 }
 
+// crashRestart tells the agents that a primary whose process has died starts again, and no replica takes over. It is a
+// line of redis.conf, a comment to redis: pods that run have no other file that changes under them, and take no
+// notice of a new one (pkg/redisnode/conf.go).
+const crashRestart = "# redisnode: crash Restart\n"
+
 // directive is one line of redis.conf. The value is written as it is.
 type directive struct{ name, value string }
 
@@ -28,6 +33,9 @@ type directive struct{ name, value string }
 func redisConf(rc *redisv1.RedisCluster) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Made by redis-operator from RedisCluster %s/%s; changes here are undone.\n", rc.Namespace, rc.Name)
+	if rc.Spec.Recovery.Crash == redisv1.CrashRestart {
+		b.WriteString(crashRestart)
+	}
 	for _, d := range slices.Concat(clusterDirectives(), memoryDirectives(rc), persistenceDirectives(rc)) {
 		if _, set := rc.Spec.Config[d.name]; !set {
 			fmt.Fprintf(&b, "%s %s\n", d.name, d.value)

@@ -107,6 +107,21 @@ func TestRedisConf(t *testing.T) {
 	}
 }
 
+// The agents read how to recover from a crash out of a comment of redis.conf: the line is the same in pkg/redisnode.
+func TestRedisConf_Crash(t *testing.T) {
+	t.Parallel()
+	const line = "\n# redisnode: crash Restart\n"
+	for crash, wanted := range map[redisv1.CrashRecovery]bool{
+		"": false, redisv1.CrashTakeOver: false, redisv1.CrashRestart: true,
+	} {
+		rc := cluster(func(rc *redisv1.RedisCluster) { rc.Spec.Recovery.Crash = crash })
+		lines(t, rc)
+		if got := strings.Contains(redisConf(rc), line); got != wanted {
+			t.Errorf("%q: %v", crash, got)
+		}
+	}
+}
+
 func TestSplitArgs(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{ // "!": refused

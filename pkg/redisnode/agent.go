@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang/glog"
@@ -33,8 +34,11 @@ type Agent struct {
 	gate      *gate
 	source    agent.Source
 
-	promoting sync.Mutex
-	settled   bool // only the monitor's loop uses it
+	promoting    sync.Mutex
+	settling     sync.Mutex
+	lived        atomic.Bool // redis has lived, and its death is not settled
+	lastTakeOver atomic.Pointer[agent.TakeOver]
+	settled      bool // only the monitor's loop uses it
 }
 
 // New makes an agent. It reads its state and starts nothing.
@@ -63,7 +67,8 @@ func New(opts Options) (*Agent, error) {
 		clusterUID:  opts.ClusterUID,
 		generations: record,
 	}
-	a.gate = &gate{opts: &a.opts, clock: opts.Clock, state: record, peers: a.peers}
+	a.gate = &gate{opts: &a.opts, clock: opts.Clock, state: record, peers: a.peers, settleDeath: a.settleDeath}
+	a.lived.Store(true) // before this agent
 	return a, nil
 }
 
@@ -98,7 +103,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		})
 	}
 	group.Go(func() error {
-		a.node.run(ctx, a.settle)
+		a.node.run(ctx, func(ctx context.Context, look snapshot) {
+			a.remember(look)
+			a.settle(ctx, look)
+		})
 		return nil
 	})
 	group.Go(func() error {
@@ -107,6 +115,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		a.keepJoined(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		a.keepMarks(ctx)
 		return nil
 	})
 	return group.Wait()

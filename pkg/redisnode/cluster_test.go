@@ -112,13 +112,14 @@ func TestRestart_OneWithNewAddress(t *testing.T) {
 	}
 }
 
-func TestRestart_AllWithNewAddresses(t *testing.T) {
+func TestFault25_AllPodsDeletedAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
-		lateDNS bool
-		within  time.Duration
+		lateDNS, gracefully bool
+		within              time.Duration
 	}{
 		"the service knows them at once":                  {within: 30 * time.Second},
 		"the service hears of them when the gate is shut": {lateDNS: true, within: 30 * time.Second},
+		"each hands over what it can":                     {gracefully: true, within: 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, onDisk)
@@ -132,10 +133,14 @@ func TestRestart_AllWithNewAddresses(t *testing.T) {
 			}
 			awaitCopies(t, pods)
 			start := w.clock.Now()
-			each(pods, (*testPod).crash)
 			old := addressesOfPods(pods)
-			for _, p := range pods {
-				p.forget()
+			if test.gracefully {
+				each(pods, func(p *testPod) { p.remove() })
+			} else {
+				each(pods, (*testPod).crash)
+				for _, p := range pods {
+					p.forget()
+				}
 			}
 			if test.lateDNS {
 				w.serve(func() []string { return old })
@@ -179,10 +184,12 @@ func addressesOfPods(pods []*testPod) []string {
 	return ips
 }
 
-// crash ends redis and waits for its end.
+// crash ends redis, and waits until its agent has seen that: a status is up to a tenth of a second old.
 func (p *testPod) crash() {
+	p.w.t.Helper()
 	p.kill()
 	<-p.redisDone
+	p.awaitStatus("has ended", func(s agent.Status) bool { return s.Role == "" })
 }
 
 func each(pods []*testPod, do func(*testPod)) {
@@ -242,7 +249,7 @@ func verify(t *testing.T, pods []*testPod, n int) {
 	}
 }
 
-func TestEmptyPrimary_ReplicaTakesOver(t *testing.T) {
+func TestFault27_EmptyPrimaryWaitsForItsReplica(t *testing.T) {
 	w := newWorld(t, inMemory)
 	pods := w.form(3, 1)
 	fill(t, pods, 300)
@@ -302,6 +309,7 @@ func TestEmptyPrimary_NoCopyIsReported(t *testing.T) {
 	w.awaitWhole(pods)
 }
 
+// What was corrupt is kept, each time.
 func TestCorruptNodesConf(t *testing.T) {
 	w := newWorld(t, onDisk)
 	pods := w.form(3, 1)
@@ -311,13 +319,10 @@ func TestCorruptNodesConf(t *testing.T) {
 		path := filepath.Join(pods[3].dataDir, nodesFile)
 		must(t, os.WriteFile(path, []byte("vars currentEpoch 6 lastVoteEpoch"), 0o600))
 		pods[3].startRedis()
-		s := pods[3].awaitStatus("joined as a new node", func(s agent.Status) bool {
-			return running(s) && s.Peers >= 5 && s.NodeID != id
-		})
-		if !strings.Contains(s.Notice, "nodes.conf was corrupt") {
+		s := pods[3].awaitStatus("follows again", func(s agent.Status) bool { return synced(s) && s.Notice != "" })
+		if s.NodeID != id || !strings.Contains(s.Notice, "nodes.conf was corrupt") {
 			t.Errorf("%+v", s)
 		}
-		id = s.NodeID
 	}
 	for _, name := range []string{"nodes.conf.corrupt", "nodes.conf.corrupt.1"} {
 		if _, err := os.Stat(filepath.Join(pods[3].dataDir, name)); err != nil {

@@ -88,6 +88,20 @@ func directive(text, name, fallback string) string {
 	return value
 }
 
+// crashRestart is the line of the ConfigMap's text, a comment to redis, that asks for a primary whose process has died
+// to start again. It is in redis.conf because that file is projected into pods of every age, and changes under them
+// (pkg/objects/config.go).
+const crashRestart = "# redisnode: crash Restart"
+
+func restartsAfterCrash(text string) bool {
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) == crashRestart {
+			return true
+		}
+	}
+	return false
+}
+
 // configuredNodeTimeout is the node-timeout that the ConfigMap asks for, in milliseconds.
 func configuredNodeTimeout(text string) int {
 	timeout, err := strconv.Atoi(directive(text, "cluster-node-timeout", ""))

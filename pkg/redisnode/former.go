@@ -79,11 +79,13 @@ func judgeFormer(self cluster.NodeID, answers []agent.Nodes) (bool, error) {
 // asks and begins again.
 func (g *gate) putAside(conf string, self cluster.NodeID) error {
 	part := filepath.Join(g.opts.DataDir, formerPart)
-	if err := os.MkdirAll(part, 0o700); err != nil {
+	nobody := func(r *record) { r.NodeID, r.CopyOf, r.CopyMark = "", "", 0 }
+	if err := errors.Join(g.state.change(nobody), os.MkdirAll(part, 0o700)); err != nil {
 		return fmt.Errorf("put aside: %w", err)
 	}
 	for _, name := range append(dataFiles(conf, g.opts.DataDir), nodesFile) {
-		if err := os.Rename(filepath.Join(g.opts.DataDir, name), filepath.Join(part, freeName(part, name))); err != nil {
+		err := os.Rename(filepath.Join(g.opts.DataDir, name), filepath.Join(part, freeName(part, name)))
+		if err != nil && (name != nodesFile || !errors.Is(err, fs.ErrNotExist)) { // it may have been corrupt, and gone
 			return fmt.Errorf("put aside: %w", err)
 		}
 		if err := errors.Join(syncDir(part), syncDir(g.opts.DataDir)); err != nil {
@@ -185,6 +187,11 @@ func (p *peers) allNodes(ctx context.Context, also []string) []agent.Nodes {
 	return all
 }
 
+// reaches says whether the node that gave a table is in touch with one in it.
+func reaches(n *cluster.Node) bool {
+	return n.Flags.Myself || n.Connected && !n.Flags.Fail && !n.Flags.PFail
+}
+
 // Nodes is what the agent's node knows of its cluster.
 func (a *Agent) Nodes(ctx context.Context) agent.Nodes {
 	n := agent.Nodes{ClusterUID: a.opts.ClusterUID}
@@ -199,6 +206,9 @@ func (a *Agent) Nodes(ctx context.Context) agent.Nodes {
 		node := &look.info.Table[i]
 		if !node.Flags.Handshake {
 			n.IDs = append(n.IDs, string(node.ID))
+		}
+		if !node.Flags.Handshake && !reaches(node) {
+			n.Unreached = append(n.Unreached, string(node.ID))
 		}
 		if !node.Flags.Fail {
 			served = served.Union(node.Slots)

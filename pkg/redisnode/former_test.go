@@ -70,6 +70,13 @@ func files(t *testing.T, dir string) map[string]string {
 	return found
 }
 
+func formerGate(t *testing.T, dir string) *gate {
+	t.Helper()
+	record, err := loadState(dir, "")
+	must(t, err)
+	return &gate{opts: &Options{DataDir: dir}, state: record}
+}
+
 var wantFormer = map[string]string{
 	"former/nodes.conf": "old", "former/dump.rdb": "rdb", "former/appendonlydir/appendonly.aof.1.base.rdb": "base",
 	"former/temp-17.rdb": "half", "redisnode.json": "{}", "notes.txt": "mine",
@@ -80,7 +87,7 @@ func TestPutAside(t *testing.T) {
 	dir := oldFiles(t)
 	must(t, os.MkdirAll(filepath.Join(dir, formerDir), 0o700))
 	must(t, os.WriteFile(filepath.Join(dir, formerDir, "dump.rdb"), []byte("older"), 0o600))
-	g := &gate{opts: &Options{DataDir: dir}}
+	g := formerGate(t, dir)
 	must(t, g.putAside(onDisk, idA))
 	if got := files(t, dir); fmt.Sprint(got) != fmt.Sprint(wantFormer) {
 		t.Errorf("got %v", got)
@@ -112,7 +119,7 @@ func TestPutAside_CutShort(t *testing.T) {
 	} {
 		dir := oldFiles(t)
 		must(t, cut(dir))
-		g := &gate{opts: &Options{DataDir: dir}}
+		g := formerGate(t, dir)
 		must(t, g.keepFormer()) // another start: nodes.conf is there, so nothing is done yet
 		if _, err := os.Stat(filepath.Join(dir, formerDir)); err == nil {
 			t.Errorf("%s: half of it is taken for all", name)
@@ -128,7 +135,7 @@ func TestPutAside_CutShort(t *testing.T) {
 	for _, file := range []string{"dump.rdb", "appendonlydir", "temp-17.rdb", nodesFile} {
 		must(t, os.Rename(filepath.Join(dir, file), filepath.Join(dir, formerPart, file)))
 	}
-	must(t, (&gate{opts: &Options{DataDir: dir}}).keepFormer())
+	must(t, formerGate(t, dir).keepFormer())
 	if got := files(t, dir); fmt.Sprint(got) != fmt.Sprint(wantFormer) {
 		t.Errorf("got %v", got)
 	}
@@ -140,7 +147,7 @@ func TestPutAside_Twice(t *testing.T) {
 	dir := oldFiles(t)
 	must(t, os.MkdirAll(filepath.Join(dir, formerPart), 0o700))
 	must(t, os.WriteFile(filepath.Join(dir, formerPart, "dump.rdb"), []byte("first"), 0o600))
-	must(t, (&gate{opts: &Options{DataDir: dir}}).putAside(onDisk, idA))
+	must(t, formerGate(t, dir).putAside(onDisk, idA))
 	got := files(t, dir)
 	if got["former/dump.rdb"] != "first" || got["former/dump.rdb.1"] != "rdb" {
 		t.Errorf("got %v", got)

@@ -1,6 +1,7 @@
 package redisnode
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,8 @@ type gate struct {
 	clock clock.Clock
 	state *state
 	peers *peers
+	// settleDeath returns when a replica has taken the place of the redis that died, or none can.
+	settleDeath func(context.Context)
 
 	mu       sync.Mutex
 	waiting  string
@@ -45,14 +48,14 @@ type gate struct {
 	openedAt time.Time // zero: not since this agent started
 	stopping bool
 	server   version // of the redis that asks to start
-	yielding bool    // a replica is asked to take the place of the redis that died
 	notice   string
 }
 
 // saved is what the disk says of a node that does not run.
 type saved struct {
-	table   cluster.Table // nil when there is none
-	hasData bool
+	table    cluster.Table // nil when there is none
+	hasData  bool
+	restarts bool // the ConfigMap says that it starts again, and no replica takes over
 }
 
 // gateState is what the gate tells the rest of the agent.
@@ -100,10 +103,9 @@ func (g *gate) open(ctx context.Context) (string, error) {
 	}
 	defer g.set(func() { g.holding, g.waiting = false, "" })
 
+	g.wait("settling the death of the redis before")
+	g.settleDeath(ctx)
 	for {
-		if err := g.passTakeOver(ctx); err != nil {
-			return "", err
-		}
 		if err := g.passFence(ctx); err != nil {
 			return "", err
 		}
@@ -125,22 +127,12 @@ func (g *gate) open(ctx context.Context) (string, error) {
 	}
 }
 
-// takeOverInterval is how often the gate looks whether a take-over has come to its end.
-const takeOverInterval = 10 * time.Millisecond
-
-// passTakeOver waits while a replica is asked to take over, which is bounded.
-func (g *gate) passTakeOver(ctx context.Context) error {
-	for {
-		yielding := false
-		g.set(func() { yielding = g.yielding })
-		if !yielding {
-			return nil
-		}
-		g.wait("a replica is taking over")
-		if err := pause(ctx, g.clock, takeOverInterval); err != nil {
-			return err
-		}
+// because is a reason behind a sentence, when there is one.
+func because(reason string) string {
+	if reason == "" {
+		return ""
 	}
+	return ": " + reason
 }
 
 var errFenced = errors.New("fenced")
@@ -149,10 +141,11 @@ var errFenced = errors.New("fenced")
 func (g *gate) passFence(ctx context.Context) error {
 	for {
 		changed := g.state.wait()
-		if !g.state.read().Fenced {
+		kept := g.state.read()
+		if !kept.Fenced {
 			return nil
 		}
-		g.wait("the node is fenced")
+		g.wait("the node is fenced%s", because(kept.Doubt))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -171,7 +164,7 @@ func (g *gate) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nodes, table, err := g.loadNodes()
+	nodes, table, err := g.loadNodes(ctx, string(text))
 	if err != nil {
 		return err
 	}
@@ -224,10 +217,15 @@ func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err e
 		}
 		return "", "", failed
 	}
-	if !p.hasData && !self.Slots.IsEmpty() {
-		if lost, err = g.yield(ctx, table, found); err != nil {
-			return "", "", err
-		}
+	switch {
+	case self.Slots.IsEmpty():
+	case !p.hasData:
+		lost, err = g.yield(ctx, table, found)
+	case g.isOlder(table, found):
+		err = g.yieldOlder(ctx, table, found)
+	}
+	if err != nil {
+		return "", "", err
 	}
 	addresses := map[cluster.NodeID]string{}
 	for id, p := range found {
@@ -239,9 +237,34 @@ func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err e
 
 func (g *gate) nodesPath() string { return filepath.Join(g.opts.DataDir, nodesFile) }
 
-// loadNodes reads nodes.conf: "" when there is none. One that redis could not load is set aside, since redis
-// would end in a loop; the node then starts as a new one.
-func (g *gate) loadNodes() (string, cluster.Table, error) {
+// probeDisk says why redis could not write its nodes.conf, without which it ends. It would end in a loop.
+func (g *gate) probeDisk() error {
+	temp, err := os.CreateTemp(g.opts.DataDir, "."+nodesFile+".*")
+	if err != nil {
+		return fmt.Errorf("the volume cannot be written to: %w", err)
+	}
+	_, err = temp.WriteString("x")
+	if err = errors.Join(err, temp.Sync(), temp.Close(), os.Remove(temp.Name())); err != nil {
+		return fmt.Errorf("the volume cannot be written to: %w", err)
+	}
+	return nil
+}
+
+// loadNodes reads nodes.conf, or makes it again when it is lost; "" when there is none to be had.
+func (g *gate) loadNodes(ctx context.Context, conf string) (string, cluster.Table, error) {
+	if err := g.probeDisk(); err != nil {
+		return "", nil, err
+	}
+	nodes, table, err := g.readNodes()
+	if err == nil && table == nil {
+		return g.rebuild(ctx, conf)
+	}
+	return nodes, table, err
+}
+
+// readNodes reads nodes.conf: "" when there is none. One that redis could not load is set aside, since redis
+// would end in a loop. Who the node is, is kept.
+func (g *gate) readNodes() (string, cluster.Table, error) {
 	data, err := os.ReadFile(g.nodesPath())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
 		return "", nil, nil
@@ -253,12 +276,15 @@ func (g *gate) loadNodes() (string, cluster.Table, error) {
 	if err == nil {
 		return string(data), table, nil
 	}
-	aside, asideErr := setAside(g.nodesPath())
-	if asideErr != nil {
-		return "", nil, asideErr
+	keep := func(r *record) { r.NodeID = cmp.Or(r.NodeID, selfIn(string(data))) }
+	if failed := g.state.change(keep); failed != nil {
+		return "", nil, failed
 	}
-	g.set(func() { g.notice = fmt.Sprintf("nodes.conf was corrupt (%v) and is set aside as %s", err, aside) })
-	glog.Warningf("%s: nodes.conf is corrupt and is set aside as %s: %v", g.opts, aside, err)
+	aside, failed := setAside(g.nodesPath())
+	if failed != nil {
+		return "", nil, failed
+	}
+	g.note("nodes.conf was corrupt (%v) and is set aside as %s", err, aside)
 	return "", nil, nil
 }
 
@@ -268,7 +294,7 @@ func (g *gate) recall() saved {
 	if err != nil {
 		glog.V(4).Infof("%s: recall: %v", g.opts, err)
 	}
-	s := saved{hasData: hasDataset(string(conf), g.opts.DataDir)}
+	s := saved{hasData: hasDataset(string(conf), g.opts.DataDir), restarts: restartsAfterCrash(string(conf))}
 	data, err := os.ReadFile(g.nodesPath())
 	if err != nil {
 		return s

@@ -14,7 +14,7 @@ import (
 
 // The gate writes the addresses that peers have proven, and none of a peer whose old address answers with the
 // certificate of another cluster: FAULTS.md, case 43.
-func TestGate_RepairsAddresses(t *testing.T) {
+func TestFault43_GateWritesNoForeignAddress(t *testing.T) {
 	w := newWorld(t, onDisk)
 	foreign := nextIP()
 	serveStranger(t, w.ca, foreign)
@@ -86,7 +86,12 @@ type stranger struct{}
 func (stranger) Status(context.Context) agent.Status {
 	return agent.Status{ClusterUID: worldUID, NodeID: idC, Phase: agent.PhaseRunning}
 }
-func (stranger) Nodes(context.Context) agent.Nodes                   { return agent.Nodes{} }
+func (stranger) Nodes(context.Context) agent.Nodes { return agent.Nodes{} }
+func (stranger) Slots(context.Context) agent.Slots { return agent.Slots{} }
+func (stranger) Table(context.Context) agent.Table { return agent.Table{} }
+func (stranger) Introduce(context.Context, agent.IntroduceRequest) error {
+	return nil
+}
 func (stranger) Promote(context.Context, agent.PromoteRequest) error { return nil }
 func (stranger) Fence(context.Context, agent.FenceRequest) error     { return nil }
 func (stranger) Unfence(context.Context, agent.FenceRequest) error   { return nil }

@@ -15,6 +15,8 @@ const (
 	pathStart = "/v1/start"
 	pathStop  = "/v1/stop"
 	pathInfo  = "/v1/info"
+	// pathLift lifts a fence, for a person who may exec into the pod.
+	pathLift = "/v1/unfence"
 
 	// keyVersion is the parameter of a start that says what will start.
 	keyVersion = "version"
@@ -28,7 +30,7 @@ type leave struct {
 	Error string `json:"error,omitempty"`
 }
 
-// stopped is the answer to a stop.
+// stopped is the answer to a stop, and to the end of a fence: what was done.
 type stopped struct {
 	Result string `json:"result"`
 }
@@ -53,6 +55,9 @@ func newGateServer(ctx context.Context, a *Agent) *http.Server {
 	})
 	mux.HandleFunc("POST "+pathInfo, func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, a.nodeInfo(r.Context()))
+	})
+	mux.HandleFunc("POST "+pathLift, func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusOK, stopped{Result: a.unfenceByHand(r.Context())})
 	})
 	return &http.Server{
 		Handler:           mux,

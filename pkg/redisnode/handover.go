@@ -46,7 +46,7 @@ func (a *Agent) giveRole(ctx context.Context) string {
 			return "no replica is in sync: stopping without one"
 		}
 		for _, to := range replicas {
-			err := a.peers.promote(ctx, to, self.ID, agent.PromoteManual)
+			err := a.peers.promote(ctx, to, self.ID, agent.PromoteManual, nil)
 			if err != nil {
 				last = fmt.Sprintf("%s does not take over: %v", to.Status.PodName, err)
 				continue

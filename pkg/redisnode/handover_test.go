@@ -14,7 +14,7 @@ import (
 // handOverGap is what a write may wait for during a hand-over: some 50 ms, and more on a machine that is busy.
 const handOverGap = time.Second
 
-func TestHandOver(t *testing.T) {
+func TestFault24_PodDeletedGracefully(t *testing.T) {
 	w := newWorld(t, onDisk)
 	pods := w.form(3, 1)
 	traffic := newTraffic(t, pods)

@@ -54,6 +54,7 @@ type monitor struct {
 	last    snapshot
 	aliveAt time.Time // when it last answered
 	linkAt  time.Time // when it was last seen as a replica in sync
+	offset  int64     // how far its stream of writes was when it last answered
 }
 
 // run looks every second until the context ends, and calls seen after each look.
@@ -94,9 +95,12 @@ func (m *monitor) look(ctx context.Context) snapshot {
 	if s.alive() {
 		m.aliveAt = s.at
 	}
+	if s.info != nil {
+		m.offset = s.info.ReplOffset
+	}
 	switch {
 	case s.dead: // what it starts with again is what was on its disk
-		m.linkAt = time.Time{}
+		m.linkAt, m.offset = time.Time{}, 0
 	case s.info != nil && s.info.Self().Role == cluster.Replica && s.info.LinkUp:
 		m.linkAt = s.at
 	}
@@ -115,6 +119,13 @@ func (m *monitor) synced(s snapshot) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return s.info != nil && !s.info.Loading && !m.linkAt.IsZero() && s.at.Sub(m.linkAt) <= syncedWithin
+}
+
+// lastOffset is how far the node's stream of writes was when it last answered; 0 when it has not.
+func (m *monitor) lastOffset() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.offset
 }
 
 // fresh is the last look when it is not older than age, or a new one.

@@ -1,11 +1,13 @@
 package redisnode
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
+	"time"
 
 	"k8s.io/utils/clock"
 )
@@ -34,6 +36,9 @@ type Options struct {
 	Clock   clock.Clock
 	// Resolve gives the addresses of a name.
 	Resolve func(ctx context.Context, name string) ([]string, error)
+
+	// They are the constants of their names, but for tests.
+	lostBound, markInterval time.Duration
 }
 
 // Complete sets what was left open, and says what is missing.
@@ -59,6 +64,8 @@ func (o *Options) Complete() error {
 	setDefault(&o.RunDir, DefaultRunDir)
 	setDefault(&o.ConfigDir, DefaultConfigDir)
 	setDefault(&o.RedisBind, "* -::*")
+	o.lostBound = cmp.Or(o.lostBound, lostBound)
+	o.markInterval = cmp.Or(o.markInterval, markInterval)
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}

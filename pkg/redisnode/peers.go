@@ -105,8 +105,10 @@ func better(a, b agent.Status) bool {
 	return a.Phase == agent.PhaseRunning && b.Phase != agent.PhaseRunning
 }
 
-// promote asks a replica to take the place of the primary.
-func (p *peers) promote(ctx context.Context, to peer, primary cluster.NodeID, mode agent.PromoteMode) error {
+// promote asks a replica to take the place of the primary. Death is nil when that lives.
+func (p *peers) promote(
+	ctx context.Context, to peer, primary cluster.NodeID, mode agent.PromoteMode, death *agent.Death,
+) error {
 	return p.client.Promote(ctx, to.IP, agent.PromoteRequest{
 		Order: agent.Order{
 			ClusterUID: p.clusterUID,
@@ -115,5 +117,6 @@ func (p *peers) promote(ctx context.Context, to peer, primary cluster.NodeID, mo
 		},
 		Mode:      mode,
 		PrimaryID: string(primary),
+		Death:     death,
 	})
 }

@@ -18,6 +18,8 @@ const (
 	manualBound = 5 * time.Second
 	// voteBound is short: a vote that fails is repeated by redis only after four node-timeouts.
 	voteBound = time.Second
+	// takeBound leaves time to hear of slots that have moved.
+	takeBound = 2 * time.Second
 	// roleInterval is how often a role that is about to change is looked at.
 	roleInterval = 10 * time.Millisecond
 )
@@ -30,11 +32,17 @@ func (a *Agent) Promote(ctx context.Context, r agent.PromoteRequest) error {
 	}
 	a.promoting.Lock()
 	defer a.promoting.Unlock()
+	start := a.opts.Clock.Now()
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	ready, err := a.promotable(ctx, r)
-	if err != nil || !ready {
+	info, err := a.promotable(ctx, r)
+	if err != nil || info == nil {
 		return err
+	}
+	if mode == redis.Takeover {
+		if info, err = a.learn(ctx, r, info); err != nil {
+			return err
+		}
 	}
 	ep, err := a.endpoint()
 	if err != nil {
@@ -46,8 +54,21 @@ func (a *Agent) Promote(ctx context.Context, r agent.PromoteRequest) error {
 	if err := a.awaitRole(ctx, cluster.Primary); err != nil {
 		return fmt.Errorf("%s failover: not primary after %s", r.Mode, bound)
 	}
-	glog.Infof("%s: took over from %s (%s)", &a.opts, cluster.NodeID(r.PrimaryID).Short(), r.Mode)
+	a.noteTakeOver(r, info.ReplOffset, start)
 	return nil
+}
+
+// noteTakeOver remembers what has been done, and what it has cost.
+func (a *Agent) noteTakeOver(r agent.PromoteRequest, offset int64, start time.Time) {
+	now := a.opts.Clock.Now()
+	done := &agent.TakeOver{PrimaryID: r.PrimaryID, At: now, Mode: r.Mode, Millis: now.Sub(start).Milliseconds()}
+	if r.Death != nil {
+		done.Millis += r.Death.Millis
+		done.OffsetGap = max(0, r.Death.Offset-offset)
+	}
+	a.lastTakeOver.Store(done)
+	glog.Infof("%s: took over from %s (%s) within %d ms, %d bytes of its writes are missing", &a.opts,
+		cluster.NodeID(r.PrimaryID).Short(), r.Mode, done.Millis, done.OffsetGap)
 }
 
 func failover(mode agent.PromoteMode) (redis.FailoverMode, time.Duration, error) {
@@ -57,34 +78,34 @@ func failover(mode agent.PromoteMode) (redis.FailoverMode, time.Duration, error)
 	case agent.PromoteForce:
 		return redis.Force, voteBound, nil
 	case agent.PromoteTakeover:
-		return redis.Takeover, voteBound, nil
+		return redis.Takeover, takeBound, nil
 	}
 	return 0, 0, fmt.Errorf("mode %q is not known", mode)
 }
 
-// promotable says whether there is something to do, or why it must not be done.
-func (a *Agent) promotable(ctx context.Context, r agent.PromoteRequest) (bool, error) {
+// promotable is what the node says, nil when there is nothing to do, or why it must not be done.
+func (a *Agent) promotable(ctx context.Context, r agent.PromoteRequest) (*cluster.NodeInfo, error) {
 	if a.gate.read().stopping {
-		return false, errors.New("the pod is being stopped")
+		return nil, errors.New("the pod is being stopped")
 	}
 	look := a.node.look(ctx)
 	if look.info == nil {
-		return false, fmt.Errorf("redis does not answer: %w", look.err)
+		return nil, fmt.Errorf("redis does not answer: %w", look.err)
 	}
 	self := look.info.Self()
 	switch {
 	case self.Role == cluster.Primary && !self.Slots.IsEmpty():
-		return false, nil // It is done already.
+		return nil, nil // It is done already.
 	case self.Role != cluster.Replica:
-		return false, errors.New("the node is no replica")
+		return nil, errors.New("the node is no replica")
 	case self.PrimaryID != cluster.NodeID(r.PrimaryID):
-		return false, fmt.Errorf("the node follows %s", self.PrimaryID.Short())
+		return nil, fmt.Errorf("the node follows %s", self.PrimaryID.Short())
 	case look.info.Loading:
-		return false, errors.New("the node loads its dataset")
+		return nil, errors.New("the node loads its dataset")
 	case r.Mode == agent.PromoteManual && !look.info.LinkUp:
-		return false, errors.New("the node is not in sync")
+		return nil, errors.New("the node is not in sync")
 	}
-	return true, nil
+	return look.info, nil
 }
 
 // awaitRole waits until redis has the role, and slots when that is primary.
@@ -108,8 +129,19 @@ func (a *Agent) Fence(context.Context, agent.FenceRequest) error {
 	return a.state.change(func(r *record) { r.Fenced = true })
 }
 
+// unfenceByHand lifts the fence for a person, and says what came of it.
+func (a *Agent) unfenceByHand(ctx context.Context) string {
+	if !a.state.read().Fenced {
+		return "the node is not fenced"
+	}
+	if err := a.Unfence(ctx, agent.FenceRequest{}); err != nil {
+		return fmt.Sprintf("not fenced any more until the agent restarts: %v", err)
+	}
+	return "not fenced any more"
+}
+
 // Unfence lifts the fence.
 func (a *Agent) Unfence(context.Context, agent.FenceRequest) error {
 	glog.Infof("%s: not fenced any more", &a.opts)
-	return a.state.change(func(r *record) { r.Fenced = false })
+	return a.state.change(func(r *record) { r.Fenced, r.Doubt = false, "" })
 }

@@ -40,17 +40,24 @@ func TestNextCopy(t *testing.T) {
 	held := func(hasData bool) agent.Status {
 		return agent.Status{NodeID: idB, PrimaryID: idA, HasData: hasData, Phase: agent.PhaseGate}
 	}
+	withData := func(s agent.Status) agent.Status {
+		s.HasData = true
+		return s
+	}
 	for name, test := range map[string]struct {
 		found   []agent.Status
 		verdict copyVerdict
 		id      string
 	}{
-		"nobody answers":                        {},
-		"the replica that has most":             {[]agent.Status{replica(idB, 5), replica(idC, 7)}, copyReady, idC},
-		"not one that stops":                    {[]agent.Status{replica(idB, 5), stopping}, copyReady, idB},
-		"one that runs before one that will":    {[]agent.Status{held(true), replica(idC, 0)}, copyReady, idC},
-		"one that has data and will run":        {[]agent.Status{held(true)}, copyNotYet, idB},
-		"one that is held and empty is no copy": {[]agent.Status{held(false)}, copyNone, ""},
+		"nobody answers":                                   {},
+		"the replica that has most":                        {[]agent.Status{replica(idB, 5), replica(idC, 7)}, copyReady, idC},
+		"not one that stops":                               {[]agent.Status{replica(idB, 5), stopping}, copyReady, idB},
+		"one that runs before one that will":               {[]agent.Status{held(true), replica(idC, 2)}, copyReady, idC},
+		"one that has started empty is no copy":            {[]agent.Status{replica(idB, neverLinked)}, copyNone, ""},
+		"one that has data and never had a link is one":    {[]agent.Status{withData(replica(idB, neverLinked))}, copyReady, idB},
+		"one of a shard without keys is a copy of nothing": {[]agent.Status{replica(idB, 15)}, copyReady, idB},
+		"one that has data and will run":                   {[]agent.Status{held(true)}, copyNotYet, idB},
+		"one that is held and empty is no copy":            {[]agent.Status{held(false)}, copyNone, ""},
 		"one that has taken over ends the matter": {[]agent.Status{
 			replica(idB, 99), {NodeID: idC, Role: rolePrimary, SlotsOwned: 6},
 		}, copyInCharge, idC},
@@ -245,8 +252,10 @@ func TestState(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, stateFile), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := load("a").read(); got != (record{ClusterUID: "a"}) {
-		t.Errorf("corrupt: %+v", got)
+	for range 2 { // of what may have been a fence
+		if got := load("a").read(); !got.Fenced || !strings.Contains(got.Doubt, "may have held a fence") || got.Generation != 0 {
+			t.Errorf("corrupt: %+v", got)
+		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, stateFile+".corrupt")); err != nil {
 		t.Error(err)

@@ -103,6 +103,15 @@ func Stop(ctx context.Context, runDir string) string {
 	return s.Result
 }
 
+// LiftFence asks the agent of this pod to lift its fence, and says what came of it.
+func LiftFence(ctx context.Context, runDir string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, infoBound)
+	defer cancel()
+	var s stopped
+	err := callGate(ctx, runDir, pathLift, &s)
+	return s.Result, err
+}
+
 func callGate(ctx context.Context, runDir, path string, out any) error {
 	socket := gateSocket(runDir)
 	transport := &http.Transport{

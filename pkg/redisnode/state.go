@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/golang/glog"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
 // stateFile is where an agent keeps what must outlive it. It is in the data directory: it belongs to the node.
@@ -20,7 +22,16 @@ type record struct {
 	ClusterUID string `json:"clusterUID"`
 	Generation int64  `json:"generation"`
 	Fenced     bool   `json:"fenced,omitempty"`
-	DataLost   string `json:"dataLost,omitempty"`
+	// Doubt is why the node counts as fenced although nobody is known to have ordered it.
+	Doubt    string `json:"doubt,omitempty"`
+	DataLost string `json:"dataLost,omitempty"`
+	// NodeID is who the node is, for when its nodes.conf is lost.
+	NodeID cluster.NodeID `json:"nodeID,omitempty"`
+	// Mark counts how far the volume of a primary has come, and CopyMark how far that of CopyOf had when this copy of it
+	// was in sync: mark.go.
+	Mark     int64          `json:"mark,omitempty"`
+	CopyOf   cluster.NodeID `json:"copyOf,omitempty"`
+	CopyMark int64          `json:"copyMark,omitempty"`
 }
 
 // state is the record, in memory and on disk.
@@ -32,8 +43,8 @@ type state struct {
 	changed chan struct{} // closed at the next change
 }
 
-// loadState reads the record. One of another cluster, or one that cannot be read, is as none: an old volume
-// must not fence a new cluster.
+// loadState reads the record. One of another cluster is as none: an old volume must not fence a new cluster. One that
+// cannot be read may have held a fence, which must not be lifted by a broken disk: it counts as one.
 func loadState(dataDir, clusterUID string) (*state, error) {
 	s := &state{
 		path:    filepath.Join(dataDir, stateFile),
@@ -49,14 +60,27 @@ func loadState(dataDir, clusterUID string) (*state, error) {
 	}
 	var r record
 	if err := json.Unmarshal(data, &r); err != nil {
-		aside, asideErr := setAside(s.path)
-		glog.Warningf("%s cannot be read and is set aside as %q: %v", s.path, aside, errors.Join(err, asideErr))
+		s.doubt(err)
 		return s, nil
 	}
 	if r.ClusterUID == clusterUID {
 		s.record = r
 	}
 	return s, nil
+}
+
+// doubt sets a record aside that cannot be read, and fences the node. Where the disk does not let it, the record is
+// there the next time too, and means the same.
+func (s *state) doubt(cause error) {
+	aside, err := setAside(s.path)
+	doubt := fmt.Sprintf("%s could not be read, and may have held a fence (%v); `redisnode unfence` in this pod lifts it",
+		s.path, cause)
+	if err == nil {
+		err = s.change(func(r *record) { r.Fenced, r.Doubt = true, doubt })
+	} else {
+		s.record.Fenced, s.record.Doubt = true, doubt
+	}
+	glog.Warningf("%s; it is set aside as %q: %v", doubt, aside, err)
 }
 
 func (s *state) read() record {

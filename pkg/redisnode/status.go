@@ -1,6 +1,7 @@
 package redisnode
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -21,15 +22,19 @@ const statusAge = 100 * time.Millisecond
 func (a *Agent) Status(ctx context.Context) agent.Status {
 	gate, kept := a.gate.read(), a.state.read()
 	s := agent.Status{
-		ClusterUID: a.opts.ClusterUID,
-		PodName:    a.opts.PodName,
-		PodUID:     a.opts.PodUID,
-		PodIP:      a.opts.PodIP,
-		Waiting:    gate.waiting,
-		Stopping:   gate.stopping,
-		DataLost:   kept.DataLost,
-		Notice:     gate.notice,
-		Version:    a.opts.Version,
+		ClusterUID:   a.opts.ClusterUID,
+		PodName:      a.opts.PodName,
+		PodUID:       a.opts.PodUID,
+		PodIP:        a.opts.PodIP,
+		Waiting:      gate.waiting,
+		Stopping:     gate.stopping,
+		DataLost:     kept.DataLost,
+		Notice:       cmp.Or(gate.notice, kept.Doubt),
+		LastTakeOver: a.lastTakeOver.Load(),
+		Mark:         kept.Mark,
+		CopyOf:       string(kept.CopyOf),
+		CopyMark:     kept.CopyMark,
+		Version:      a.opts.Version,
 	}
 	look := a.node.fresh(ctx, statusAge)
 	s.Phase = phase(gate, kept, look)

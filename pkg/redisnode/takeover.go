@@ -30,20 +30,30 @@ const (
 // refused, nobody listens on the socket any more: the process is dead, which is proven and not only suspected. The
 // best copy of a primary that died takes over at once, without a vote; a vote comes after the node-timeout only.
 func (a *Agent) guard(ctx context.Context) {
-	alive := true
 	for ctx.Err() == nil {
-		ep, err := a.endpoint()
-		if err == nil {
-			err = a.clients.Watch(ctx, ep)
-			alive = alive || !errors.Is(err, redis.ErrRefused)
-			if alive && a.proveDeath(ctx, ep) {
-				alive = false
-				a.takeOver(ctx)
+		if ep, err := a.endpoint(); err == nil {
+			if err := a.clients.Watch(ctx, ep); !errors.Is(err, redis.ErrRefused) {
+				a.lived.Store(true)
 			}
+			a.settleDeath(ctx)
 		}
 		if pause(ctx, a.opts.Clock, guardInterval) != nil {
 			return
 		}
+	}
+}
+
+// settleDeath does what there is to be done about a redis that has lived and is dead, once. The guard calls it, and the
+// gate: the container may be started again before the guard has seen that it was dead.
+func (a *Agent) settleDeath(ctx context.Context) {
+	a.settling.Lock()
+	defer a.settling.Unlock()
+	if !a.lived.Load() {
+		return
+	}
+	if ep, err := a.endpoint(); err == nil && a.proveDeath(ctx, ep) {
+		a.lived.Store(false)
+		a.takeOver(ctx)
 	}
 }
 
@@ -54,34 +64,47 @@ func (a *Agent) proveDeath(ctx context.Context, ep redis.Endpoint) bool {
 }
 
 // takeOver has the best synced replica of this node's dead redis take its place. Until that is done, or cannot be, the
-// gate stays shut: redis then starts as a replica. Without a synced replica it starts as what it was, with its data.
+// gate stays shut: redis then starts as a replica. Without a synced replica it starts as what it was, with its data;
+// also when the ConfigMap says so, and there are data.
 func (a *Agent) takeOver(ctx context.Context) {
-	table := a.gate.recall().table
-	self, ok := table.Self()
+	last := a.gate.recall()
+	self, ok := last.table.Self()
 	if !ok || self.Role != cluster.Primary || self.Slots.IsEmpty() {
 		return
 	}
-	a.gate.set(func() { a.gate.yielding = true })
-	defer a.gate.set(func() { a.gate.yielding = false })
+	if last.restarts && last.hasData {
+		glog.Infof("%s: redis died as the primary of slots %s: it starts again with its data, as spec.recovery.crash says",
+			&a.opts, self.Slots)
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, takeOverBound)
 	defer cancel()
 	start := a.opts.Clock.Now()
-	result := a.giveSlots(ctx, self, table)
+	result := a.giveSlots(ctx, last.table, start)
 	glog.Infof("%s: redis died as the primary of slots %s: %s (%s)", &a.opts, self.Slots, result,
 		a.opts.Clock.Since(start).Round(time.Millisecond))
 }
 
 // giveSlots asks one copy after the other, the one that has most first, and says what came of it.
-func (a *Agent) giveSlots(ctx context.Context, self cluster.Node, table cluster.Table) string {
+func (a *Agent) giveSlots(ctx context.Context, table cluster.Table, start time.Time) string {
+	self, _ := table.Self()
 	last := "no replica is in sync: it starts again with what it has"
 	for _, to := range a.copies(ctx, table) {
-		err := a.peers.promote(ctx, to, self.ID, agent.PromoteTakeover)
+		death := deathOf(self)
+		death.Offset = a.node.lastOffset()
+		death.Millis = a.opts.Clock.Since(start).Milliseconds()
+		err := a.peers.promote(ctx, to, self.ID, agent.PromoteTakeover, death)
 		if err == nil {
 			return to.Status.PodName + " took over"
 		}
 		last = fmt.Sprintf("%s does not take over: %v", to.Status.PodName, err)
 	}
 	return last
+}
+
+// deathOf is what a node that does not run says of itself, from its nodes.conf.
+func deathOf(self cluster.Node) *agent.Death {
+	return &agent.Death{Slots: self.Slots.String(), Epoch: self.ConfigEpoch}
 }
 
 // copies are the replicas of this node, which is dead, that had followed it to its end.

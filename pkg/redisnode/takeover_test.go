@@ -14,12 +14,13 @@ import (
 // would take 18 s.
 const crashGap = 3 * time.Second
 
-// TestCrash_ReplicaTakesOver kills the redis of a primary: its replica is the primary at once, and the old one comes
+// TestFault23_ReplicaTakesOver kills the redis of a primary: its replica is the primary at once, and the old one comes
 // back as a replica.
-func TestCrash_ReplicaTakesOver(t *testing.T) {
+func TestFault23_ReplicaTakesOver(t *testing.T) {
 	w := newWorld(t, onDisk)
 	pods := w.form(3, 1)
 	keep(t, pods[0])
+	id := pods[0].status().NodeID
 	traffic := newTraffic(t, pods)
 	traffic.run(200) // before
 	pods[0].kill()
@@ -29,8 +30,14 @@ func TestCrash_ReplicaTakesOver(t *testing.T) {
 	if traffic.gap > crashGap {
 		t.Errorf("no write for %s", traffic.gap)
 	}
-	if got := pods[3].status(); got.Role != rolePrimary || got.SlotsOwned != 5461 {
+	got := pods[3].status()
+	if got.Role != rolePrimary || got.SlotsOwned != 5461 {
 		t.Errorf("the replica: %+v", got)
+	}
+	if last := got.LastTakeOver; last == nil || last.PrimaryID != id || last.Mode != agent.PromoteTakeover {
+		t.Errorf("it says of it: %+v", last)
+	} else {
+		t.Logf("%d ms after the death was seen, %d bytes missing", last.Millis, last.OffsetGap)
 	}
 	<-pods[0].redisDone
 	pods[0].startRedis()

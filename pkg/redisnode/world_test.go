@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,10 @@ type world struct {
 	mu   sync.Mutex
 	pods []*testPod
 	dns  func() []string // nil: all pods
+
+	dnsErr error
+	// They are 0 for what they are in a pod.
+	lostBound, markInterval time.Duration
 }
 
 // testPod is one pod. Its data directory is a volume that outlives it.
@@ -141,6 +146,9 @@ func (w *world) all() []*testPod {
 func (w *world) resolve(context.Context, string) ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.dnsErr != nil {
+		return nil, w.dnsErr
+	}
 	if w.dns != nil {
 		return w.dns(), nil
 	}
@@ -188,7 +196,14 @@ func (p *testPod) options() Options {
 		ClusterName: "demo", ClusterUID: worldUID, ServiceName: "demo",
 		DataDir: p.dataDir, RunDir: p.runDir, ConfigDir: p.w.config,
 		ListenIP: p.ip, RedisBind: p.ip, Version: "test", Clock: p.w.clock, Resolve: p.w.resolve,
+		lostBound: p.w.lostBound, markInterval: p.w.markInterval,
 	}
+}
+
+// configure is another ConfigMap, projected under agents that run.
+func (w *world) configure(conf string) {
+	w.t.Helper()
+	must(w.t, writeFile(filepath.Join(w.config, confFile), []byte(conf), 0o400))
 }
 
 func (p *testPod) startAgent() {
@@ -254,6 +269,25 @@ func (p *testPod) signal(s os.Signal) {
 
 // kill ends redis as a crash does.
 func (p *testPod) kill() { p.signal(syscall.SIGKILL) }
+
+// stall stops redis where it is: it is silent, and not dead.
+func (p *testPod) stall() { p.signal(syscall.SIGSTOP) }
+
+func (p *testPod) resume() { p.signal(syscall.SIGCONT) }
+
+// probe is the word that the kubelet gets.
+func (p *testPod) probe(path string) string {
+	p.w.t.Helper()
+	url := "http://" + net.JoinHostPort(p.ip, strconv.Itoa(agent.ProbePort)) + "/" + path
+	req, err := http.NewRequestWithContext(p.w.t.Context(), http.MethodGet, url, http.NoBody)
+	must(p.w.t, err)
+	resp, err := http.DefaultClient.Do(req)
+	must(p.w.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	word, err := io.ReadAll(resp.Body)
+	must(p.w.t, err)
+	return strings.TrimSpace(string(word))
+}
 
 // remove takes the pod away, gracefully: preStop, SIGTERM, then the sidecar.
 func (p *testPod) remove() string {

@@ -13,16 +13,18 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-// lostBound is how long a replica that does not answer is waited for before its copy is taken for lost. Its agent
-// may be starting again beside a redis that has everything.
+// lostBound is how long a replica that does not answer is waited for before others are asked whether its copy is lost.
+// Its agent may be starting again beside a redis that has everything.
 const lostBound = 20 * time.Second
 
 // yield keeps an empty primary from starting: its replicas would throw their data away to follow it. A node that
 // owned slots and has nothing on disk waits until one of its replicas has taken over, which it asks for itself.
-// Only when no copy is alive does the node start empty; then the answer says which slots lost their data.
+// Only when no copy is alive, which is proven and not only suspected, does the node start empty; then the answer says
+// which slots lost their data.
 func (g *gate) yield(ctx context.Context, table cluster.Table, found map[cluster.NodeID]peer) (string, error) {
 	self, _ := table.Self()
-	deadline := g.clock.Now().Add(lostBound)
+	death, start := deathOf(self), g.clock.Now()
+	deadline := start.Add(g.opts.lostBound)
 	for {
 		choice := nextCopy(table, found)
 		name := choice.peer.Status.PodName
@@ -32,20 +34,27 @@ func (g *gate) yield(ctx context.Context, table cluster.Table, found map[cluster
 			return "", nil
 		case copyReady:
 			g.wait("%s has a copy of the data and is asked to take over", name)
-			if err := g.peers.promote(ctx, choice.peer, self.ID, agent.PromoteTakeover); err != nil {
+			if g.clock.Since(start) > g.opts.lostBound { // Who could tell it where slots have gone is gone too.
+				death.Slots = ""
+			}
+			if err := g.peers.promote(ctx, choice.peer, self.ID, agent.PromoteTakeover, death); err != nil {
 				g.wait("%s has a copy of the data and does not take over: %v", name, err)
 			}
 		case copyNotYet:
 			g.wait("%s has a copy of the data and does not run yet", name)
 		case copyNone:
-			if allAnswered(table, found) || g.clock.Now().After(deadline) {
+			why := ""
+			if !allAnswered(table, found) {
+				why = g.awaited(ctx, table, found, deadline)
+			}
+			if why == "" {
 				glog.Errorf("%s: no copy of slots %s is alive: starting empty", g.opts, self.Slots)
 				return fmt.Sprintf("slots %s came back without data: no copy was alive", self.Slots), nil
 			}
-			g.wait("asking for a copy of the data: a replica does not answer")
+			g.wait("asking for a copy of the data: a replica does not answer%s", why)
 		}
 		if choice.verdict != copyNone {
-			deadline = g.clock.Now().Add(lostBound)
+			deadline = g.clock.Now().Add(g.opts.lostBound)
 		}
 		if choice.verdict != copyReady {
 			if err := pause(ctx, g.clock, gateInterval); err != nil {
@@ -59,6 +68,19 @@ func (g *gate) yield(ctx context.Context, table cluster.Table, found map[cluster
 	}
 }
 
+// awaited says why a replica that does not answer is waited for; "" when its copy is lost.
+func (g *gate) awaited(
+	ctx context.Context, table cluster.Table, found map[cluster.NodeID]peer, deadline time.Time,
+) string {
+	if g.clock.Now().Before(deadline) {
+		return " yet"
+	}
+	if why := g.stillThere(ctx, table, found); why != "" {
+		return ", and may have it: " + why
+	}
+	return ""
+}
+
 // allAnswered says whether every replica that the node knew has said that it has no copy.
 func allAnswered(table cluster.Table, found map[cluster.NodeID]peer) bool {
 	self, _ := table.Self()
@@ -69,6 +91,10 @@ func allAnswered(table cluster.Table, found map[cluster.NodeID]peer) bool {
 	}
 	return true
 }
+
+// neverLinked is the offset of a replica that started empty and has had no primary since: of one that has no copy. A
+// shard without keys has a copy all the same.
+const neverLinked = 1
 
 type copyVerdict int
 
@@ -95,7 +121,7 @@ func nextCopy(table cluster.Table, found map[cluster.NodeID]peer) copyChoice {
 			continue
 		}
 		choice := copyChoice{verdict: judge(self, n, p.Status), peer: p}
-		if compareCopies(choice, best) > 0 {
+		if choice.verdict != copyNone && compareCopies(choice, best) > 0 {
 			best = choice
 		}
 	}
@@ -108,7 +134,7 @@ func judge(self, n cluster.Node, s agent.Status) copyVerdict {
 	switch {
 	case n.PrimaryID == self.ID && s.Role == rolePrimary && s.SlotsOwned > 0:
 		return copyInCharge
-	case follows && s.Role == roleReplica:
+	case follows && s.Role == roleReplica && (s.HasData || s.ReplOffset > neverLinked):
 		return copyReady
 	case follows && s.Role == "" && s.HasData:
 		return copyNotYet

@@ -116,6 +116,11 @@ func (c *Client) wait(ctx context.Context, addr string) (copies int64, err error
 // forget makes the client ask anew who owns a slot.
 func (c *Client) forget(slot uint16) {
 	delete(c.slots, slot)
+	c.resolve()
+}
+
+// resolve takes the addresses as they are now: those of pods that are gone would each cost a dial that nobody answers.
+func (c *Client) resolve() {
 	if c.find == nil {
 		return
 	}
@@ -133,6 +138,7 @@ func (c *Client) refresh(ctx context.Context) {
 		return
 	}
 	c.stale, c.refreshed = false, time.Now()
+	c.resolve()
 	reply, err := c.at(ctx, c.seed(), false, []string{"CLUSTER", "SLOTS"})
 	ranges, ok := reply.([]any)
 	if err != nil || !ok {
@@ -163,9 +169,14 @@ func (c *Client) learn(fields []any) {
 	}
 }
 
-// seed is any node: the next one each time, for the last one may be gone.
+// seed is any node: the next one each time, for the last one may be gone. One that has a connection comes first.
 func (c *Client) seed() string {
 	c.next++
+	for i := range c.seeds {
+		if addr := c.seeds[(c.next+i)%len(c.seeds)]; c.conns[addr] != nil {
+			return addr
+		}
+	}
 	return c.seeds[c.next%len(c.seeds)]
 }
 

@@ -94,9 +94,8 @@ func TestTakeOver_SlotsThatMoved(t *testing.T) {
 			if got := target.client("SET", key, "kept"); got != "OK" {
 				t.Fatal(got)
 			}
-			source.kill()
 			knows := knowsOwner(replica, slot, targetID)
-			<-source.redisDone
+			source.crash()
 			if restarting {
 				target.startAgent()
 			}
@@ -105,7 +104,11 @@ func TestTakeOver_SlotsThatMoved(t *testing.T) {
 				a, b := source.status(), replica.status()
 				return a.SlotsOwned+b.SlotsOwned >= 5460 && a.Phase == agent.PhaseRunning, fmt.Sprintf("%+v %+v", a, b)
 			})
-			t.Logf("the replica knew of the move before: %v; it is now: %s", knows, replica.status().Role)
+			s := replica.status()
+			t.Logf("the replica knew of the move before: %v; it is now: %s", knows, s.Role)
+			if !restarting && s.LastTakeOver == nil {
+				t.Errorf("it did not take over, although it could be told: %+v", s)
+			}
 			replica.operator("DEBUG", "DROP-CLUSTER-PACKET-FILTER", "-1")
 			w.awaitWhole(pods)
 			if got := target.client("GET", key); got != "kept" {

@@ -162,13 +162,13 @@ type PromoteRequest struct {
 	Mode PromoteMode `json:"mode"`
 	// PrimaryID is the primary that is to be replaced; a node that follows another refuses.
 	PrimaryID string `json:"primaryID"`
-	// Death is what is known of the end of the primary, for a Takeover; nil when its own agent is not who asks.
+	// Death is what is known of the end of the primary, or of its reign; nil when its own agent is not who asks.
 	Death *Death `json:"death,omitempty"`
 }
 
-// Death is what the agent of a primary that has died says of it.
+// Death is what the agent of a primary that has died, or is to go, says of it.
 type Death struct {
-	// Slots are what the primary owned by its own nodes.conf, and Epoch what it claimed them with. A replica that knows
+	// Slots are what the primary owned by its own nodes.conf or word, and Epoch what it claimed them with. A replica that knows
 	// otherwise has not heard of slots that moved, and refuses. "": what the replica knows is good enough.
 	Slots string `json:"slots,omitempty"`
 	Epoch uint64 `json:"epoch,omitempty"`

@@ -228,6 +228,22 @@ func (c *Clients) Failover(ctx context.Context, ep Endpoint, mode FailoverMode) 
 	})
 }
 
+// PauseWrites has the node let no command through that may write, of any client, for the time or until ResumeWrites.
+func (c *Clients) PauseWrites(ctx context.Context, ep Endpoint, time time.Duration) error {
+	return c.call(ctx, ep, "client pause", func(ctx context.Context) error {
+		_, err := c.do(ctx, ep, command{"CLIENT", "PAUSE", strconv.FormatInt(time.Milliseconds(), 10), "WRITE"})
+		return err
+	})
+}
+
+// ResumeWrites ends PauseWrites.
+func (c *Clients) ResumeWrites(ctx context.Context, ep Endpoint) error {
+	return c.call(ctx, ep, "client unpause", func(ctx context.Context) error {
+		_, err := c.do(ctx, ep, command{"CLIENT", "UNPAUSE"})
+		return err
+	})
+}
+
 // ReplicaInfo is a replica as its primary sees it.
 type ReplicaInfo struct {
 	IP     string

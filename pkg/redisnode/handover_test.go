@@ -1,14 +1,19 @@
 package redisnode
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redisoperator/redis-operator/pkg/agent"
 )
 
 // handOverGap is what a write may wait for during a hand-over: some 50 ms, and more on a machine that is busy.
@@ -156,4 +161,62 @@ func (tr *traffic) run(n int) {
 func (tr *traffic) stop() {
 	tr.cancel()
 	<-tr.done
+}
+
+// A primary with slots on their way to another lets whoever moves them do nothing more, which asks it by a script before
+// each change of hands, for as long as what it did before may be under way. Then its replica takes over.
+func TestHandOver_SlotsOnTheirWay(t *testing.T) {
+	w := newWorld(t, onDisk)
+	pods := w.form(3, 1)
+	setSlot(t, pods[0], "7", "MIGRATING", pods[1].status().NodeID)
+	mover := pods[0].dial()
+	stopped := make(chan string, 1)
+	go func() { stopped <- Stop(t.Context(), pods[0].runDir) }()
+	var let []time.Time // when a script was let through
+	for result := ""; result == ""; {
+		select {
+		case result = <-stopped:
+			if !strings.Contains(result, "demo-3 took over") {
+				t.Fatalf("hand-over: %s", result)
+			}
+		default:
+			mover("EVAL", "return 1", "0")
+			let = append(let, time.Now())
+		}
+	}
+	taken := pods[3].status().LastTakeOver
+	if taken == nil || len(let) == 0 {
+		t.Fatalf("%+v, %d scripts", taken, len(let))
+	}
+	for _, at := range let {
+		if before := taken.At.Sub(at); before > 0 && before < inFlight {
+			t.Errorf("a slot may have changed hands %s before the replica took over, and not %s", before, inFlight)
+		}
+	}
+}
+
+// dial connects to the pod's redis as the operator. What it gives sends a command and waits for its line.
+func (p *testPod) dial() (ask func(words ...string)) {
+	p.w.t.Helper()
+	ep := p.endpoint()
+	conn, err := net.Dial(cmp.Or(ep.Network, "tcp"), ep.Addr)
+	must(p.w.t, err)
+	p.w.t.Cleanup(func() { _ = conn.Close() })
+	lines := bufio.NewReader(conn)
+	ask = func(words ...string) {
+		p.w.t.Helper()
+		_, err := fmt.Fprintf(conn, "*%d\r\n", len(words))
+		must(p.w.t, err)
+		for _, word := range words {
+			_, err = fmt.Fprintf(conn, "$%d\r\n%s\r\n", len(word), word)
+			must(p.w.t, err)
+		}
+		said, err := lines.ReadString('\n')
+		must(p.w.t, err)
+		if said[0] == '-' {
+			p.w.t.Fatalf("%s: %s", words[0], said)
+		}
+	}
+	ask("AUTH", agent.UserOperator, canary+fileOperator)
+	return ask
 }

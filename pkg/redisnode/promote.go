@@ -39,7 +39,7 @@ func (a *Agent) Promote(ctx context.Context, r agent.PromoteRequest) error {
 	if err != nil || info == nil {
 		return err
 	}
-	if mode == redis.Takeover {
+	if mode == redis.Takeover || r.Death != nil {
 		if info, err = a.learn(ctx, r, info); err != nil {
 			return err
 		}

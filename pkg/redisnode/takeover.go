@@ -80,6 +80,10 @@ func (a *Agent) takeOver(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, takeOverBound)
 	defer cancel()
 	start := a.opts.Clock.Now()
+	if len(self.Open) > 0 {
+		// Some may be changing hands: who takes over has to hear of it first.
+		_ = pause(ctx, a.opts.Clock, inFlight)
+	}
 	result := a.giveSlots(ctx, last.table, start)
 	glog.Infof("%s: redis died as the primary of slots %s: %s (%s)", &a.opts, self.Slots, result,
 		a.opts.Clock.Since(start).Round(time.Millisecond))

@@ -168,8 +168,8 @@ type PromoteRequest struct {
 
 // Death is what the agent of a primary that has died, or is to go, says of it.
 type Death struct {
-	// Slots are what the primary owned by its own nodes.conf or word, and Epoch what it claimed them with. A replica that knows
-	// otherwise has not heard of slots that moved, and refuses. "": what the replica knows is good enough.
+	// Slots are what the primary owned by its own nodes.conf or word, and Epoch what it claimed them with. A replica that
+	// knows otherwise has not heard of slots that moved, and refuses. "": what the replica knows is good enough.
 	Slots string `json:"slots,omitempty"`
 	Epoch uint64 `json:"epoch,omitempty"`
 	// Offset is how far the primary's stream of writes was when its agent last looked; 0 when that is not known.

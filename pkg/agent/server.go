@@ -68,6 +68,7 @@ func NewServer(h Handler, id Identity, g Generations, source Source, now func() 
 	mux.HandleFunc("POST "+pathPromote, order(s, h.Promote, PromoteRequest.order, callerPeer, callerOperator))
 	mux.HandleFunc("POST "+pathIntroduce, order(s, h.Introduce, IntroduceRequest.order, callerPeer, callerOperator))
 	mux.HandleFunc("POST "+pathFence, order(s, h.Fence, FenceRequest.order, callerOperator))
+	mux.HandleFunc("POST "+pathReign, s.reign())
 	mux.HandleFunc("POST "+pathUnfence, order(s, h.Unfence, FenceRequest.order, callerOperator))
 	return &http.Server{
 		Handler:           mux,

@@ -1,9 +1,14 @@
 package cluster
 
+import "time"
+
 // View is one observation of a whole cluster: every pod, and what the node in it said. Members are
 // sorted by ordinal, then by pod name.
 type View struct {
 	Members []Member
+	// Aside are pods that Kubernetes was asked to stop long ago and cannot, because their hosts do not answer. They have
+	// no volume, so that others take their places; their names are taken, and their nodes may still run. See SetAside.
+	Aside []Member
 	// Hosts are the Kubernetes nodes that pods can run on, sorted by name; empty when they are not known.
 	Hosts []Host
 	// Former are nodes that were in pods of this cluster and are in none that was seen, sorted. They are ours: what
@@ -31,6 +36,8 @@ type Member struct {
 	Info *NodeInfo
 	// Unseen says why Info is nil, for a person: "dial tcp 10.0.0.1:6379: connection refused".
 	Unseen string
+	// Down says that redis does not run in the pod at the moment: its agent says so, or its kubelet.
+	Down bool
 }
 
 // Seen says whether the node answered.
@@ -104,12 +111,20 @@ type Pod struct {
 	Zone    string
 	State   PodState
 	Ready   bool
+	// HostGone says that the Kubernetes node that it was on is gone for good, and redis with it: the node was deleted, or
+	// somebody who knows has said so by the taint node.kubernetes.io/out-of-service.
+	HostGone bool
+	// Overdue says that it was to be gone long ago: its host does not answer, and nobody has said that it is gone.
+	Overdue bool
 	// Outdated says that it was made from another template than the spec's.
 	Outdated bool
 	// Trouble is the reason and message of what keeps it from starting: "ImagePullBackOff: ...";
 	// "" when there is none.
 	Trouble string
 }
+
+// NeverLinked is the LinkDown of a replica that has not followed its primary since it was started.
+const NeverLinked time.Duration = -1
 
 // NodeInfo is what one node said about itself and the cluster.
 type NodeInfo struct {
@@ -118,7 +133,10 @@ type NodeInfo struct {
 	CurrentEpoch uint64
 	Loading      bool
 	// LinkUp says that a replica's link to its primary is up and no full sync is under way. True for a primary.
-	LinkUp     bool
+	LinkUp bool
+	// LinkDown is for how long a replica has had no link to its primary; 0 while it has one. NeverLinked: it has had none
+	// since it was started, so that what it has is what was on its disk.
+	LinkDown   time.Duration
 	ReplOffset int64
 	// Keys is the number of keys in database 0.
 	Keys      int64

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/golang/glog"
@@ -14,7 +16,6 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
-	"github.com/redisoperator/redis-operator/pkg/kube"
 	"github.com/redisoperator/redis-operator/pkg/objects"
 	"github.com/redisoperator/redis-operator/pkg/redis"
 )
@@ -38,10 +39,16 @@ func (c *Controller) act(ctx context.Context, t target, d plan.Decision) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout(d.Step))
 	defer cancel()
 	glog.Infof("%s/%s: %s: %s", t.rc.Namespace, t.rc.Name, d.Reason, d.Message)
+	if err := t.inOffice(ctx, d.Step); err != nil {
+		return err
+	}
 	if err := c.carryOut(ctx, t, d); err != nil {
 		return err
 	}
-	if !movesSlots(d.Step) {
+	switch {
+	case d.Reason == plan.DataLost:
+		c.Events.Warning(t.rc, d.Reason, d.Message)
+	case !movesSlots(d.Step):
 		c.Events.Step(t.rc, d.Reason, d.Message)
 	}
 	return nil
@@ -101,10 +108,10 @@ func (c *Controller) carryOut(ctx context.Context, t target, d plan.Decision) er
 			if err != nil {
 				return err
 			}
-			return c.Redis.Forget(ctx, ep, b.Nodes)
+			return c.Redis.Forget(ctx, ep, b.Nodes, s.GivenUp)
 		})
 	case plan.Failover:
-		return c.promote(ctx, t, s)
+		return c.failover(ctx, t, s)
 	case plan.MoveSlots:
 		return c.moveSlots(ctx, t, s.Moves)
 	case plan.CloseSlots:
@@ -127,6 +134,9 @@ func (c *Controller) createPods(ctx context.Context, t target, s plan.CreatePods
 // deletePod deletes a pod that holds nothing. Its node is asked again at the last moment: it may have been given
 // slots or a role since it was seen.
 func (c *Controller) deletePod(ctx context.Context, t target, s plan.DeletePod) error {
+	if s.HostGone {
+		return c.Pods.DeleteLost(ctx, t.rc, s.Pod, types.UID(s.UID))
+	}
 	unneeded := func(live *corev1.Pod) error {
 		if s.NeverStarted && everStarted(live) {
 			return errors.New("it has started redis by now")
@@ -159,79 +169,64 @@ func (c *Controller) holdsNothing(ctx context.Context, t target, pod string) err
 	return nil
 }
 
-// promote has a replica take its primary's place without asking anybody. It is asked again at the last moment: a link
-// that is up is a primary that lives.
-func (c *Controller) promote(ctx context.Context, t target, s plan.Failover) error {
-	ep, err := t.endpoint(s.Pod)
-	if err != nil {
-		return err
-	}
-	now := c.Redis.ObserveAll(ctx, []redis.Endpoint{ep})[0]
-	if now.Err != nil {
-		return now.Err
-	}
-	self := now.Info.Self()
-	switch {
-	case self.ID != s.Node:
-		return fmt.Errorf("promote %s: %w: it has node %s by now", s.Pod, kube.ErrStale, self.ID.Short())
-	case self.Role == cluster.Primary:
-		return nil
-	case now.Info.LinkUp:
-		return fmt.Errorf("promote %s: %w: its primary is there", s.Pod, kube.ErrStale)
-	}
-	return c.Redis.Failover(ctx, ep, redis.Takeover)
-}
-
 // meet introduces nodes to each other. One CLUSTER MEET to an address that has changed hands merges two
 // clusters and destroys the data of one (FAULTS 43), so each peer's agent proves first, by certificate,
 // that it belongs to this cluster, and that the pod and the node behind the address are those that were seen.
+// A pod that cannot prove it neither meets nor is met, and keeps nobody else back.
 func (c *Controller) meet(ctx context.Context, t target, s plan.Meet) error {
-	var names []string
-	seen := map[string]bool{}
-	for _, m := range s.Meetings {
-		for _, peer := range m.Peers {
-			if !seen[peer] {
-				seen[peer] = true
-				names = append(names, peer)
-			}
+	var mu sync.Mutex
+	proven := map[string]redis.Peer{}
+	unproven := each(ctx, podsIn(s), func(ctx context.Context, pod string) error {
+		m, err := t.prove(ctx, pod)
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			proven[pod] = redis.Peer{IP: m.Pod.IP, Port: agent.RedisPort, BusPort: agent.BusPort}
 		}
-	}
-	if err := each(ctx, names, t.prove); err != nil {
 		return err
-	}
-	return each(ctx, s.Meetings, func(ctx context.Context, m plan.Meeting) error {
+	})
+	unmet := each(ctx, s.Meetings, func(ctx context.Context, m plan.Meeting) error {
 		ep, err := t.endpoint(m.Pod)
-		if err != nil {
+		if _, ok := proven[m.Pod]; err != nil || !ok {
 			return err
 		}
 		peers := make([]redis.Peer, 0, len(m.Peers))
 		for _, pod := range m.Peers {
-			peer, err := t.seen(pod)
-			if err != nil {
-				return err
+			if peer, ok := proven[pod]; ok {
+				peers = append(peers, peer)
 			}
-			peers = append(peers, redis.Peer{IP: peer.Pod.IP, Port: agent.RedisPort, BusPort: agent.BusPort})
 		}
 		return c.Redis.Meet(ctx, ep, peers)
 	})
+	return errors.Join(unproven, unmet)
+}
+
+// podsIn are the pods that meet or are met, each once.
+func podsIn(s plan.Meet) []string {
+	var names []string
+	for _, m := range s.Meetings {
+		names = append(append(names, m.Pod), m.Peers...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // prove fails unless the agent at a pod's address shows that it is this pod's, with the node that was seen there.
-func (t target) prove(ctx context.Context, pod string) error {
+func (t target) prove(ctx context.Context, pod string) (cluster.Member, error) {
 	m, err := t.seen(pod)
 	if err != nil {
-		return err
+		return m, err
 	}
 	status, err := askAgent(ctx, t.access, m.Pod.IP)
 	if err != nil {
-		return fmt.Errorf("prove that %s is at %s: %w", pod, m.Pod.IP, err)
+		return m, fmt.Errorf("prove that %s is at %s: %w", pod, m.Pod.IP, err)
 	}
 	id := string(m.Info.Self().ID)
 	if status.PodUID != m.Pod.UID || status.NodeID != id {
-		return fmt.Errorf("prove that %s is at %s: the agent there is of pod UID %s and node %s, not of %s and %s",
+		return m, fmt.Errorf("prove that %s is at %s: the agent there is of pod UID %s and node %s, not of %s and %s",
 			pod, m.Pod.IP, status.PodUID, status.NodeID, m.Pod.UID, id)
 	}
-	return nil
+	return m, nil
 }
 
 func (t target) member(pod string) (cluster.Member, bool) {

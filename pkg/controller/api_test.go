@@ -261,6 +261,10 @@ func (a *apiServer) remove(action clienttesting.DeleteActionImpl) error {
 	} else if *p.UID != m.GetUID() || *p.ResourceVersion != m.GetResourceVersion() {
 		return conflict(gvr, name)
 	}
+	if grace := action.DeleteOptions.GracePeriodSeconds; grace != nil && *grace == 0 {
+		a.note(gvr, m)
+		return a.tracker.Delete(gvr, ns, name)
+	}
 	return a.end(gvr, live)
 }
 

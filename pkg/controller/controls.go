@@ -13,10 +13,16 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/redis"
 )
 
-// PodControl creates and deletes pods. Both are safe to repeat.
+// PodControl creates and deletes pods. All of it is safe to repeat.
 type PodControl interface {
 	Create(ctx context.Context, rc *redisv1.RedisCluster, pod *corev1.Pod) error
+	// Adopt gives a pod of the cluster the labels back that somebody has taken away.
+	Adopt(ctx context.Context, rc *redisv1.RedisCluster, pod *corev1.Pod) error
 	Delete(ctx context.Context, rc *redisv1.RedisCluster, name string, uid types.UID, ok func(*corev1.Pod) error) error
+	// DeleteLost deletes a pod whose host is gone for good.
+	DeleteLost(ctx context.Context, rc *redisv1.RedisCluster, name string, uid types.UID) error
+	// HostGone says whether a Kubernetes node is gone for good.
+	HostGone(ctx context.Context, host string) (bool, error)
 }
 
 // ObjectControl keeps objects as they are wanted, and writes nothing when they are.
@@ -42,6 +48,7 @@ type StatusUpdater interface {
 // Events tells a cluster's story.
 type Events interface {
 	Step(rc *redisv1.RedisCluster, reason, message string)
+	Warning(rc *redisv1.RedisCluster, reason, message string)
 	Conditions(rc *redisv1.RedisCluster, status redisv1.RedisClusterStatus)
 }
 
@@ -51,7 +58,7 @@ type RedisControl interface {
 	Meet(ctx context.Context, ep redis.Endpoint, peers []redis.Peer) error
 	AddSlots(ctx context.Context, ep redis.Endpoint, epoch uint64, slots cluster.SlotSet) error
 	Replicate(ctx context.Context, ep redis.Endpoint, primary cluster.NodeID) error
-	Forget(ctx context.Context, ep redis.Endpoint, ids []cluster.NodeID) error
+	Forget(ctx context.Context, ep redis.Endpoint, ids []cluster.NodeID, givenUp cluster.SlotSet) error
 	Failover(ctx context.Context, ep redis.Endpoint, mode redis.FailoverMode) error
 }
 
@@ -68,6 +75,8 @@ type SlotControl interface {
 // AgentControl asks the agents of one cluster. An answer proves that the one who gave it belongs to it.
 type AgentControl interface {
 	Status(ctx context.Context, ip string) (agent.Status, error)
+	Promote(ctx context.Context, ip string, r agent.PromoteRequest) error
+	Reign(ctx context.Context, ip string, r agent.ReignRequest) error
 	Close()
 }
 

@@ -55,7 +55,25 @@ func (c *Controller) ensure(ctx context.Context, rc *redisv1.RedisCluster) (acce
 			return access{}, err
 		}
 	}
+	if err := c.ensureLabels(ctx, rc, pods); err != nil {
+		return access{}, err
+	}
 	return a, c.ensureClaims(ctx, rc, pods)
+}
+
+// ensureLabels keeps the labels of pods, by which the Service and people find them.
+func (c *Controller) ensureLabels(ctx context.Context, rc *redisv1.RedisCluster, pods []*corev1.Pod) error {
+	for _, pod := range pods {
+		wanted := objects.PodIdentity(rc, ordinalOf(pod))
+		if pod.DeletionTimestamp != nil || ordinalOf(pod) < 0 || kube.Labelled(pod, wanted) {
+			continue
+		}
+		named := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, Labels: wanted}}
+		if err := c.Pods.Adopt(ctx, rc, named); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ensureBudget keeps the PodDisruptionBudget, or takes it away when the spec wants none.

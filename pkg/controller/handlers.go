@@ -55,10 +55,16 @@ func (c *Controller) enqueueOwner(obj any) {
 		obj = gone.Obj
 	}
 	o, ok := obj.(metav1.Object)
-	if !ok || o.GetLabels()[redisv1.LabelCluster] == "" {
+	if !ok {
 		return
 	}
-	c.queue.AddAfter(cache.ObjectName{Namespace: o.GetNamespace(), Name: o.GetLabels()[redisv1.LabelCluster]}, settle)
+	name := o.GetLabels()[redisv1.LabelCluster] // a volume claim that outlives its owner has only that
+	if owner := metav1.GetControllerOf(o); owner != nil && owner.Kind == "RedisCluster" {
+		name = owner.Name // somebody may have taken the label away
+	}
+	if name != "" {
+		c.queue.AddAfter(cache.ObjectName{Namespace: o.GetNamespace(), Name: name}, settle)
+	}
 }
 
 // changed is false for what a resync repeats.
@@ -75,6 +81,6 @@ func meantAnything(old, now any) bool {
 	if !okA || !okB || a.ResourceVersion == b.ResourceVersion {
 		return true
 	}
-	return a.Generation != b.Generation || rehearsed(a) != rehearsed(b) ||
+	return a.Generation != b.Generation || rehearsed(a) != rehearsed(b) || givenUp(a) != givenUp(b) ||
 		(b.DeletionTimestamp != nil && a.DeletionTimestamp == nil)
 }

@@ -22,7 +22,7 @@ var fates = map[string]fate{
 
 // FAULTS 1, 2, 9 to 11: an operator that is killed at any of its writes finds out from Kubernetes and Redis how far it
 // came, and goes on. Every write of an undisturbed creation has its turn.
-func TestOperatorKilledAfterEveryWrite(t *testing.T) {
+func TestFault01_OperatorKilledAfterEveryWrite(t *testing.T) {
 	t.Parallel()
 	for what, storage := range map[string]func(*redisv1.RedisCluster){
 		"ephemeral":  func(*redisv1.RedisCluster) {},
@@ -55,7 +55,7 @@ func TestOperatorKilledAfterEveryWrite(t *testing.T) {
 }
 
 // An operator that never lives longer than to its first write gets there all the same.
-func TestOperatorKilledAfterEveryWrite_AgainAndAgain(t *testing.T) {
+func TestFault01_OperatorKilledAfterEveryWrite_AgainAndAgain(t *testing.T) {
 	t.Parallel()
 	for what, storage := range map[string]func(*redisv1.RedisCluster){
 		"ephemeral":  func(*redisv1.RedisCluster) {},

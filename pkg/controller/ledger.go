@@ -72,6 +72,12 @@ type ledger struct {
 	uid        types.UID
 	generation int64
 
+	// stopping is since when pods have been seen to be on their way out.
+	stopping map[types.UID]time.Time
+
+	// reign is the generation of this operator's orders; 0: it has given none.
+	reign int64
+
 	// written is the RedisCluster as this operator last wrote it, and behind the versions before: a cache that has one
 	// of them has not heard of it yet.
 	written *redisv1.RedisCluster

@@ -369,18 +369,22 @@ func TestPromote(t *testing.T) {
 	}
 	shard := view.Shards()[0]
 	replica := shard.Replicas[0]
-	step := plan.Failover{Pod: replica.Pod.Name, Node: replica.ID()}
+	step := plan.Failover{Pod: replica.Pod.Name, Node: replica.ID(), Primary: shard.ID}
 	here := target{rc: rc, view: view, access: a, ledger: f.c.ledgers.of(rc)}
 	f.life.take()
-	if err = f.c.promote(t.Context(), here, step); !errors.Is(err, kube.ErrStale) {
+	if err = f.c.failover(t.Context(), here, step); !errors.Is(err, kube.ErrStale) {
 		t.Errorf("with a primary that is there: %v", err)
 	}
-	wrong := plan.Failover{Pod: replica.Pod.Name, Node: shard.ID}
-	if err = f.c.promote(t.Context(), here, wrong); !errors.Is(err, kube.ErrStale) {
+	wrong := plan.Failover{Pod: replica.Pod.Name, Node: shard.ID, Primary: shard.ID}
+	if err = f.c.failover(t.Context(), here, wrong); !errors.Is(err, kube.ErrStale) {
 		t.Errorf("another node: %v", err)
 	}
+	other := plan.Failover{Pod: replica.Pod.Name, Node: replica.ID(), Primary: view.Shards()[1].ID}
+	if err = f.c.failover(t.Context(), here, other); !errors.Is(err, kube.ErrStale) {
+		t.Errorf("in another's place: %v", err)
+	}
 	self := plan.Failover{Pod: shard.Primary.Pod.Name, Node: shard.ID}
-	if err = f.c.promote(t.Context(), here, self); err != nil {
+	if err = f.c.failover(t.Context(), here, self); err != nil {
 		t.Errorf("a primary: %v", err)
 	}
 	if writes := f.life.take(); len(writes) > 0 {
@@ -388,8 +392,8 @@ func TestPromote(t *testing.T) {
 	}
 	f.places[0].world.Kill(shard.Primary.Pod.Name)
 	f.places[0].world.Tick()
-	err = f.c.promote(t.Context(), here, step)
-	if writes := f.life.take(); err == nil && !slices.Equal(writes, []string{"redis takeover " + replica.Pod.Name}) {
+	err = f.c.failover(t.Context(), here, step)
+	if writes := f.life.take(); err == nil && !slices.Equal(writes, []string{"agent promote " + replica.Pod.Name + " Takeover"}) {
 		t.Errorf("wrote %q", writes)
 	}
 	if err != nil && !outdated(err) {

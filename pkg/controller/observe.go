@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,17 +34,16 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 	if err != nil {
 		return cluster.View{}, err
 	}
+	gone := c.goneHosts(ctx, pods, hosts)
+	overdue := c.ledgers.of(rc).overdue(pods, c.Clock.Now())
 	view := cluster.View{Hosts: hosts.usable}
 	var asked []int
 	var endpoints []redis.Endpoint
 	for i, pod := range pods {
-		m := cluster.Member{Pod: podOf(rc, pod, hosts)}
-		if m.Pod.State == cluster.PodPending {
-			m.Pod.Trouble += c.claimTrouble(rc, pod)
-		}
-		m.Unseen = "its container redis is not running"
-		if m.Pod.State == cluster.PodTerminating && !running(pod) {
-			m.Unseen = "it is being deleted"
+		m := c.memberOf(rc, pod, hosts)
+		m.Pod.HostGone = gone[m.Pod.Host]
+		if m.Pod.Overdue = overdue[pod.UID]; m.Pod.Overdue {
+			m.Pod.Trouble = overdueTrouble(pod)
 		}
 		if a.agents == nil && running(pod) {
 			m.Unseen = "the Secrets to reach it with are not there"
@@ -61,7 +61,7 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 			m.Unseen = seen.Err.Error()
 			explaining.Go(func() {
 				_ = safely(func() error { // what was said before stands
-					m.Unseen = c.whyUnseen(ctx, a, m.Pod, seen.Err)
+					m.Unseen, m.Down = c.whyUnseen(ctx, a, m.Pod, seen.Err)
 					return nil
 				})
 			})
@@ -72,8 +72,22 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 	if view.Volumes, err = c.volumesOf(rc); err != nil {
 		return view, err
 	}
+	view = view.SetAside()
 	c.weigh(ctx, rc, a, &view)
 	return view, nil
+}
+
+// memberOf is a pod whose node was not asked yet.
+func (c *Controller) memberOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Member {
+	m := cluster.Member{Pod: podOf(rc, pod, hosts), Down: everStarted(pod) && !running(pod)}
+	if m.Pod.State == cluster.PodPending {
+		m.Pod.Trouble += c.claimTrouble(rc, pod)
+	}
+	m.Unseen = "its container redis is not running"
+	if m.Pod.State == cluster.PodTerminating && !running(pod) {
+		m.Unseen = "it is being deleted"
+	}
+	return m
 }
 
 // volumesOf are the ordinals that this very RedisCluster has a volume for, sorted: a node that is in no pod may come
@@ -121,30 +135,32 @@ func formerNodes(status redisv1.RedisClusterStatus, v cluster.View) []cluster.No
 	return slices.Compact(former)
 }
 
-// podsOf are the pods that this very RedisCluster owns, by ordinal.
+// podsOf are the pods that this very RedisCluster owns, by ordinal. Who owns a pod is said by its owner reference:
+// labels are what people edit.
 func (c *Controller) podsOf(rc *redisv1.RedisCluster) ([]*corev1.Pod, error) {
 	stores, err := c.stores(rc.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	labelled, err := stores.Pods.Pods(rc.Namespace).List(labels.SelectorFromSet(objects.Selector(rc)))
+	all, err := stores.Pods.Pods(rc.Namespace).List(labels.Everything())
 	if err != nil {
 		return nil, fmt.Errorf("list pods: %w", err)
 	}
-	owned := slices.DeleteFunc(slices.Clone(labelled), func(p *corev1.Pod) bool { return !metav1.IsControlledBy(p, rc) })
+	owned := slices.DeleteFunc(slices.Clone(all), func(p *corev1.Pod) bool { return !metav1.IsControlledBy(p, rc) })
 	slices.SortFunc(owned, func(a, b *corev1.Pod) int {
 		return cmp.Or(cmp.Compare(ordinalOf(a), ordinalOf(b)), cmp.Compare(a.Name, b.Name))
 	})
 	return owned, nil
 }
 
-// ordinalOf is the number in a pod's label; -1 when somebody took the label away.
+// ordinalOf is the number in a pod's label, or in its name when somebody took the label away; -1 when there is none.
 func ordinalOf(pod *corev1.Pod) int {
-	n, err := strconv.Atoi(pod.Labels[redisv1.LabelOrdinal])
-	if err != nil {
-		return -1
+	for _, text := range []string{pod.Labels[redisv1.LabelOrdinal], pod.Name[strings.LastIndexByte(pod.Name, '-')+1:]} {
+		if n, err := strconv.Atoi(text); err == nil && n >= 0 {
+			return n
+		}
 	}
-	return n
+	return -1
 }
 
 func podOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Pod {
@@ -162,17 +178,21 @@ func podOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Pod {
 	}
 }
 
-// whyUnseen explains a node that does not answer. Where the pod's address answers and only redis does not, the
-// agent knows more than a refused connection.
-func (c *Controller) whyUnseen(ctx context.Context, a access, pod cluster.Pod, err error) string {
+// whyUnseen explains a node that does not answer, and says whether it is known not to run. Where the pod's address
+// answers and only redis does not, the agent knows more than a refused connection.
+func (c *Controller) whyUnseen(ctx context.Context, a access, pod cluster.Pod, err error) (why string, down bool) {
 	if !errors.Is(err, redis.ErrRefused) {
-		return err.Error()
+		return err.Error(), false
 	}
 	status, agentErr := askAgent(ctx, a, pod.IP)
-	if agentErr == nil && status.PodUID == pod.UID && status.Phase != agent.PhaseRunning && status.Waiting != "" {
-		return fmt.Sprintf("waits at its gate: %s", status.Waiting)
+	if agentErr != nil || status.PodUID != pod.UID {
+		return err.Error(), false
 	}
-	return err.Error()
+	down = status.Phase == agent.PhaseGate
+	if status.Phase != agent.PhaseRunning && status.Waiting != "" {
+		return fmt.Sprintf("waits at its gate: %s", status.Waiting), down
+	}
+	return err.Error(), down
 }
 
 // agentTimeout bounds one question to an agent: a pod that has just gone leaves an address that answers nothing.

@@ -2,15 +2,20 @@ package controller
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/kube"
 )
 
 // stateOf is how far a pod has come.
@@ -97,10 +102,58 @@ func (c *Controller) claimTrouble(rc *redisv1.RedisCluster, pod *corev1.Pod) str
 	return fmt.Sprintf(" (volume claim %s of %s is not bound)", claim.Name, class)
 }
 
+// overdueAfter is how long a pod that is to stop may be there beyond its grace period before its host is taken to be
+// silent: a kubelet that is alive needs seconds.
+const overdueAfter = time.Minute
+
+// overdue are the pods that were to be gone long ago. How long they have been stopping is counted here: the clock of
+// the API server may be another.
+func (l *ledger) overdue(pods []*corev1.Pod, now time.Time) map[types.UID]bool {
+	since := map[types.UID]time.Time{}
+	overdue := map[types.UID]bool{}
+	for _, pod := range pods {
+		if pod.DeletionTimestamp == nil {
+			continue
+		}
+		first, known := l.stopping[pod.UID]
+		if !known {
+			first = now
+		}
+		since[pod.UID] = first
+		grace := time.Duration(ptr.Deref(pod.DeletionGracePeriodSeconds, 0)) * time.Second
+		overdue[pod.UID] = now.Sub(first) > grace+overdueAfter
+	}
+	l.stopping = since
+	return overdue
+}
+
+// overdueTrouble says what a person can do about a pod that cannot be stopped.
+func overdueTrouble(pod *corev1.Pod) string {
+	return fmt.Sprintf("host %s does not stop it; once it is certain that the host is off, run: "+
+		"kubectl taint node %s %s=nodeshutdown:NoExecute", pod.Spec.NodeName, pod.Spec.NodeName,
+		corev1.TaintNodeOutOfService)
+}
+
 // hosts are the Kubernetes nodes.
 type hosts struct {
 	usable []cluster.Host    // that pods can be scheduled on, by name
-	zones  map[string]string // of all, by name
+	zones  map[string]string // of those that are in service, by name
+}
+
+// goneHosts are the hosts of pods that are gone for good. What the cache does not have may be new: the API server
+// decides. A host of which it does not say so is not gone.
+func (c *Controller) goneHosts(ctx context.Context, pods []*corev1.Pod, known hosts) map[string]bool {
+	gone := map[string]bool{}
+	for _, pod := range pods {
+		host := pod.Spec.NodeName
+		_, there := known.zones[host]
+		if _, asked := gone[host]; host == "" || there || asked {
+			continue
+		}
+		isGone, err := c.Pods.HostGone(ctx, host)
+		gone[host] = isGone && err == nil
+	}
+	return gone
 }
 
 func (c *Controller) hosts() (hosts, error) {
@@ -111,6 +164,9 @@ func (c *Controller) hosts() (hosts, error) {
 	h := hosts{zones: make(map[string]string, len(nodes))}
 	for _, n := range nodes {
 		zone := n.Labels[corev1.LabelTopologyZone]
+		if kube.OutOfService(n) {
+			continue
+		}
 		h.zones[n.Name] = zone
 		if !n.Spec.Unschedulable && !repels(n) {
 			h.usable = append(h.usable, cluster.Host{Name: n.Name, Zone: zone})

@@ -234,7 +234,9 @@ func TestOrdinalOf(t *testing.T) {
 			t.Errorf("%q: %d, want %d", label, got, want)
 		}
 	}
-	if got := ordinalOf(&corev1.Pod{}); got != -1 {
-		t.Errorf("a pod without labels: %d", got)
+	for name, want := range map[string]int{"demo-12": 12, "demo-x": -1, "demo": -1, "": -1} {
+		if got := ordinalOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}}); got != want {
+			t.Errorf("%q without labels: %d, want %d", name, got, want)
+		}
 	}
 }

@@ -170,7 +170,8 @@ var atRest = []string{plan.Converged, plan.Paused, plan.DataDoesNotFit}
 
 // needAttention are the reasons of decisions to wait for a person.
 var needAttention = []string{
-	plan.SlotsUncovered, plan.ForeignNodes, plan.TwinNodes, plan.StrayKeys, plan.SlotsHalfMoved, plan.DataDoesNotFit,
+	plan.SlotsUncovered, plan.QuorumLost, plan.ForeignNodes, plan.TwinNodes, plan.StrayKeys, plan.SlotsHalfMoved,
+	plan.DataDoesNotFit,
 }
 
 func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
@@ -196,7 +197,7 @@ func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 // failingPods names the pods that cannot start and why, in the view's order.
 func failingPods(v cluster.View) []string {
 	var out []string
-	for _, m := range v.Members {
+	for _, m := range slices.Concat(v.Members, v.Aside) {
 		if m.Pod.Trouble != "" {
 			out = append(out, m.Pod.Name+": "+m.Pod.Trouble)
 		}

@@ -1,8 +1,13 @@
 package controller
 
 import (
+	"fmt"
+	"strings"
+
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
 // wanted says what the spec asks for, in the words of the rules. The spec has its defaults.
@@ -15,5 +20,25 @@ func wanted(rc *redisv1.RedisCluster) plan.Wanted {
 		Paused:       rc.Spec.Paused,
 		Moving:       rc.Status.Migration != nil,
 		Overfill:     rc.Spec.Migration.Engine == redisv1.EngineSlotsOnly,
+		GiveUp:       givenUp(rc),
+		AskQuorum:    rc.Spec.Recovery.Quorum == redisv1.QuorumManual,
+		Failback:     *rc.Spec.Placement.Failback,
+		NodeTimeout:  objects.NodeTimeout(rc),
+		Object:       fmt.Sprintf("-n %s rdc/%s", rc.Namespace, rc.Name),
 	}
+}
+
+// givenUp is the slots whose data may be given up once it is lost: all of them by the spec, or those that somebody has
+// named. What is no list of slots names none.
+func givenUp(rc *redisv1.RedisCluster) cluster.SlotSet {
+	if rc.Spec.Recovery.LostShard == redisv1.LostShardEmpty {
+		return cluster.AllSlots()
+	}
+	var slots cluster.SlotSet
+	for part := range strings.SplitSeq(rc.Annotations[redisv1.AnnotationGiveUpSlots], ",") {
+		if named, err := cluster.ParseSlots(strings.TrimSpace(part)); err == nil {
+			slots = slots.Union(named)
+		}
+	}
+	return slots
 }

@@ -126,6 +126,8 @@ type place struct {
 	namespace string
 	world     *clustertest.World
 	started   map[string]started // by pod
+	// generation is the highest that any agent has seen.
+	generation int64
 }
 
 // started is what a pod got from Kubernetes when it started.
@@ -525,9 +527,9 @@ func (n *redisNodes) Replicate(_ context.Context, ep redis.Endpoint, primary clu
 }
 
 // Forget implements RedisControl.
-func (n *redisNodes) Forget(_ context.Context, ep redis.Endpoint, ids []cluster.NodeID) error {
+func (n *redisNodes) Forget(_ context.Context, ep redis.Endpoint, ids []cluster.NodeID, givenUp cluster.SlotSet) error {
 	return n.command(ep, "forget", func(_ *place, m cluster.Member) (plan.Step, error) {
-		return plan.Forget{Bans: []plan.Ban{{Pod: m.Pod.Name, Nodes: ids}}}, nil
+		return plan.Forget{Bans: []plan.Ban{{Pod: m.Pod.Name, Nodes: ids}}, GivenUp: givenUp}, nil
 	})
 }
 
@@ -537,7 +539,50 @@ func (n *redisNodes) Failover(_ context.Context, ep redis.Endpoint, mode redis.F
 		return fmt.Errorf("failover %d", mode)
 	}
 	return n.command(ep, "takeover", func(_ *place, m cluster.Member) (plan.Step, error) {
-		return plan.Failover{Pod: m.Pod.Name, Node: m.ID()}, nil
+		return plan.Failover{Pod: m.Pod.Name, Node: m.ID(), Primary: m.Follows()}, nil
+	})
+}
+
+// Reign implements AgentControl.
+func (a *agentsOf) Reign(_ context.Context, ip string, r agent.ReignRequest) error {
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	p, m, err := a.f.at(ip)
+	if err != nil {
+		return err
+	}
+	return a.admit(p, m, r.Order)
+}
+
+// admit is what agents do with every order; one remembers for all.
+func (a *agentsOf) admit(p *place, m cluster.Member, o agent.Order) error {
+	if o.ClusterUID != a.uid || o.PodUID != string(p.started[m.Pod.Name].uid) || o.Generation < p.generation {
+		return &agent.RefusedError{Code: 409, Message: fmt.Sprintf("the order %+v is not for this pod, or old", o)}
+	}
+	p.generation = o.Generation
+	return nil
+}
+
+// Promote implements AgentControl.
+func (a *agentsOf) Promote(_ context.Context, ip string, r agent.PromoteRequest) error {
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	p, m, err := a.f.at(ip)
+	if err != nil {
+		return err
+	}
+	if err := a.admit(p, m, r.Order); err != nil {
+		return err
+	}
+	step := plan.Failover{Pod: m.Pod.Name, Node: m.ID(), Primary: cluster.NodeID(r.PrimaryID)}
+	if r.Mode == agent.PromoteManual {
+		step.Mode = plan.HandOver
+	}
+	return a.f.life.write(fmt.Sprintf("agent promote %s %s", m.Pod.Name, r.Mode), func() error {
+		if err := p.world.Apply(step); err != nil {
+			return &agent.RefusedError{Code: 409, Message: err.Error()}
+		}
+		return nil
 	})
 }
 
@@ -562,7 +607,7 @@ func (a *agentsOf) Status(_ context.Context, ip string) (agent.Status, error) {
 	}
 	status := agent.Status{
 		ClusterUID: a.uid, PodName: m.Pod.Name, PodUID: string(s.uid), PodIP: ip, NodeID: string(m.ID()),
-		Phase: agent.PhaseRunning,
+		Phase: agent.PhaseRunning, Generation: p.generation,
 	}
 	if answer, ok := a.f.answers[m.Pod.Name]; ok {
 		return answer(status)
@@ -743,7 +788,13 @@ func (f *fixture) hold() {
 			}
 			ordinals[ordinal] = pod.Name
 		}
-		if twice := p.world.View().Contested(); !twice.IsEmpty() {
+		v := p.world.View()
+		v.Members = slices.DeleteFunc(v.Members, func(m cluster.Member) bool { return !m.OwnsSlots() })
+		for i := range v.Members { // what a node says of others may be the past
+			v.Members[i].Info = new(*v.Members[i].Info)
+			v.Members[i].Info.Table = cluster.Table{v.Members[i].Info.Self()}
+		}
+		if twice := v.Contested(); !twice.IsEmpty() {
 			f.t.Fatalf("slots %s have two owners\n%s", twice, p.world)
 		}
 	}

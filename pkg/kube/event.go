@@ -43,6 +43,11 @@ func (e *Events) Step(rc *redisv1.RedisCluster, reason, message string) {
 	e.recorder.Event(rc, corev1.EventTypeNormal, reason, message)
 }
 
+// Warning records a step that was taken and that nobody wishes for.
+func (e *Events) Warning(rc *redisv1.RedisCluster, reason, message string) {
+	e.recorder.Event(rc, corev1.EventTypeWarning, reason, message)
+}
+
 // Conditions records what changed between the status that rc has and the one that was written. Ready is told when it
 // becomes true and when it is true no more, Degraded also when its reason changes. Progressing is told only when it
 // ends: while it is true its reason is that of the steps, which are told one by one.

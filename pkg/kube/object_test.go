@@ -228,7 +228,7 @@ func TestEnsureTakesAwayOnlyItsOwn(t *testing.T) {
 }
 
 // FAULTS 20: an object of somebody else with our name is a conflict, and is not written.
-func TestFault20ForeignObjectIsNotOverwritten(t *testing.T) {
+func TestFault20_ForeignObjectIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	foreign := map[string]func(Object){
 		"without owner":    func(o Object) { o.SetOwnerReferences(nil); o.SetLabels(nil) },
@@ -269,7 +269,7 @@ func setMeta(o Object, edit func(*metav1.ObjectMeta)) {
 }
 
 // What the former cluster of the name left is collected by Kubernetes: it is waited for, not reported.
-func TestFault19ObjectsOfTheFormerNamesakeAreWaitedFor(t *testing.T) {
+func TestFault19_ObjectsOfTheFormerNamesakeAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	for kind, wanted := range kinds() {
 		existing := wanted.DeepCopyObject().(Object)
@@ -284,7 +284,7 @@ func TestFault19ObjectsOfTheFormerNamesakeAreWaitedFor(t *testing.T) {
 }
 
 // FAULTS 19: a claim that a deleted cluster of the name left on purpose holds its data. It is not adopted.
-func TestFault19ClaimOfTheFormerNamesakeIsAConflict(t *testing.T) {
+func TestFault19_ClaimOfTheFormerNamesakeIsAConflict(t *testing.T) {
 	t.Parallel()
 	existing := claim("fast")
 	existing.OwnerReferences = nil
@@ -359,7 +359,7 @@ func TestEnsureLosesTheRaceForAName(t *testing.T) {
 
 // An object that somebody else made under the name between the look and the write has another UID, for which the API
 // server answers with a conflict.
-func TestFault15ApplyNamesTheUID(t *testing.T) {
+func TestFault15_ApplyNamesTheUID(t *testing.T) {
 	t.Parallel()
 	client := newClient()
 	ensure(t, client, "ConfigMap", configMap("a"))

@@ -2,8 +2,10 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,7 +17,7 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 )
 
-// PodControl creates and deletes the pods of clusters.
+// PodControl creates, adopts and deletes the pods of clusters.
 type PodControl struct {
 	client kubernetes.Interface
 	events record.EventRecorder
@@ -46,10 +48,58 @@ func (c *PodControl) Create(ctx context.Context, rc *redisv1.RedisCluster, pod *
 	if err != nil {
 		return fmt.Errorf("get pod %s: %w", pod.Name, err)
 	}
-	if err := checkOwner("Pod", live, rc); !errors.Is(err, ErrStale) {
+	switch err := checkOwner("Pod", live, rc); {
+	case errors.Is(err, ErrStale):
+		return nil
+	case err != nil:
 		return err
 	}
+	return c.label(ctx, live, pod.Labels)
+}
+
+// Adopt gives a pod of the cluster the labels back that it was made with: by them others find it, such as the Service.
+func (c *PodControl) Adopt(ctx context.Context, rc *redisv1.RedisCluster, wanted *corev1.Pod) error {
+	live, err := c.client.CoreV1().Pods(wanted.Namespace).Get(ctx, wanted.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("get pod %s: %w", wanted.Name, err)
+	}
+	if err = checkOwner("Pod", live, rc); err != nil {
+		return err
+	}
+	return c.label(ctx, live, wanted.Labels)
+}
+
+// label gives a pod the labels that it lacks.
+func (c *PodControl) label(ctx context.Context, live *corev1.Pod, wanted map[string]string) error {
+	if Labelled(live, wanted) {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": live.UID, "resourceVersion": live.ResourceVersion, "labels": wanted,
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = c.client.CoreV1().Pods(live.Namespace).Patch(ctx, live.Name, types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: fieldManager})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("label pod %s: %w", live.Name, stale(err))
+	}
 	return nil
+}
+
+// Labelled says whether an object has all of these labels.
+func Labelled(obj metav1.Object, wanted map[string]string) bool {
+	has := obj.GetLabels()
+	for name, value := range wanted {
+		if has[name] != value {
+			return false
+		}
+	}
+	return true
 }
 
 // Delete deletes the pod with this name and UID, after it has asked ok about the live pod: the caller's view is
@@ -87,6 +137,64 @@ func (c *PodControl) Delete(
 	}
 	c.events.Eventf(rc, corev1.EventTypeNormal, "PodDeleted", "deleted pod %s", name)
 	return nil
+}
+
+// DeleteLost deletes a pod whose host is gone for good, at once: nobody is there to stop it. The live Node is looked at
+// first: one that is there, and in service, has a kubelet that may be running the pod (ErrStale).
+func (c *PodControl) DeleteLost(ctx context.Context, rc *redisv1.RedisCluster, name string, uid types.UID) error {
+	pods := c.client.CoreV1().Pods(rc.Namespace)
+	live, err := pods.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("get pod %s: %w", name, err)
+	}
+	if live.UID != uid || !metav1.IsControlledBy(live, rc) {
+		return fmt.Errorf("delete pod %s: %w: its UID is %s, not %s", name, ErrStale, live.UID, uid)
+	}
+	gone, err := c.HostGone(ctx, live.Spec.NodeName)
+	if err != nil {
+		return fmt.Errorf("delete pod %s: %w", name, err)
+	}
+	if !gone {
+		return fmt.Errorf("delete pod %s: %w: its host %s is there", name, ErrStale, live.Spec.NodeName)
+	}
+	err = pods.Delete(ctx, name, metav1.DeleteOptions{
+		Preconditions: preconditions(live), GracePeriodSeconds: new(int64(0)),
+	})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("delete pod %s: %w", name, stale(err))
+	}
+	c.events.Eventf(rc, corev1.EventTypeNormal, "PodDeleted", "deleted pod %s, whose host %s is gone",
+		name, live.Spec.NodeName)
+	return nil
+}
+
+// HostGone says whether a Kubernetes node is gone for good: it was deleted, or is out of service. It asks the API
+// server: a cache that has not heard of a new node would take it for gone.
+func (c *PodControl) HostGone(ctx context.Context, host string) (bool, error) {
+	if host == "" {
+		return false, nil
+	}
+	node, err := c.client.CoreV1().Nodes().Get(ctx, host, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("get node %s: %w", host, err)
+	}
+	return OutOfService(node), nil
+}
+
+// OutOfService says whether somebody has said by the taint that is made for it that a node is off, and will not come
+// back with what ran on it.
+func OutOfService(node *corev1.Node) bool {
+	says := func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeOutOfService }
+	return slices.ContainsFunc(node.Spec.Taints, says)
 }
 
 // preconditions let a deletion pass only while the object is exactly what was looked at.

@@ -157,7 +157,7 @@ func TestPodControlDelete(t *testing.T) {
 }
 
 // The pod may change between the look and the deletion: here it becomes another one.
-func TestFault15PodReplacedBetweenLookAndDeletion(t *testing.T) {
+func TestFault15_PodReplacedBetweenLookAndDeletion(t *testing.T) {
 	t.Parallel()
 	client := newClient(pod(ownedBy(ownUID)))
 	guarded(client)

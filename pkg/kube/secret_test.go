@@ -87,7 +87,7 @@ func TestSecretsOfGoneClustersDoNotStayInMemory(t *testing.T) {
 }
 
 // A predecessor that was killed after its creation, or a second operator: what is there counts.
-func TestFault18SecretMadeByAnotherOperatorMeanwhile(t *testing.T) {
+func TestFault18_SecretMadeByAnotherOperatorMeanwhile(t *testing.T) {
 	t.Parallel()
 	client := newClient()
 	client.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -103,7 +103,7 @@ func TestFault18SecretMadeByAnotherOperatorMeanwhile(t *testing.T) {
 	}
 }
 
-func TestFault20ForeignSecretIsNotOverwritten(t *testing.T) {
+func TestFault20_ForeignSecretIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	always := func(*corev1.Secret) bool { return true }
 	for name, tc := range map[string]struct {

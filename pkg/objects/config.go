@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -50,10 +52,24 @@ func redisConf(rc *redisv1.RedisCluster) string {
 	return b.String()
 }
 
+// The node-timeout, in milliseconds, when the user sets none.
+const defaultNodeTimeout = 15000
+
+// NodeTimeout is how long a node of the cluster is silent until the others suspect it.
+func NodeTimeout(rc *redisv1.RedisCluster) time.Duration {
+	millis := defaultNodeTimeout
+	if set, ok := rc.Spec.Config["cluster-node-timeout"]; ok {
+		if n, err := strconv.Atoi(string(set)); err == nil {
+			millis = n
+		}
+	}
+	return time.Duration(millis) * time.Millisecond
+}
+
 func clusterDirectives() []directive {
 	return []directive{
 		{"cluster-enabled", "yes"},
-		{"cluster-node-timeout", "15000"},
+		{"cluster-node-timeout", strconv.Itoa(defaultNodeTimeout)},
 		// The shards that are whole go on serving when one is not.
 		{"cluster-require-full-coverage", "no"},
 		// Who follows whom is decided by the operator, from where the pods run. Redis does not know that.

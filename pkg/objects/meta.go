@@ -26,14 +26,26 @@ func Selector(rc *redisv1.RedisCluster) map[string]string {
 func Labels(rc *redisv1.RedisCluster) map[string]string {
 	labels := map[string]string{}
 	maps.Copy(labels, rc.Spec.AdditionalLabels)
-	maps.Copy(labels, map[string]string{
+	maps.Copy(labels, ownLabels(rc))
+	return labels
+}
+
+func ownLabels(rc *redisv1.RedisCluster) map[string]string {
+	return map[string]string{
 		"app.kubernetes.io/name":      "redis-cluster",
 		"app.kubernetes.io/instance":  rc.Name,
 		"app.kubernetes.io/component": "node",
 		redisv1.LabelManagedBy:        redisv1.ManagedBy,
 		redisv1.LabelCluster:          rc.Name,
 		redisv1.LabelClusterUID:       string(rc.UID),
-	})
+	}
+}
+
+// PodIdentity is the labels that say which cluster's and which pod it is: they are given back when somebody takes them
+// away.
+func PodIdentity(rc *redisv1.RedisCluster, ordinal int) map[string]string {
+	labels := ownLabels(rc)
+	labels[redisv1.LabelOrdinal] = strconv.Itoa(ordinal)
 	return labels
 }
 

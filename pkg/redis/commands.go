@@ -145,9 +145,10 @@ func replaceable(self cluster.Node, server info) error {
 }
 
 // Forget removes nodes from the node's table, all in one pipeline; the node does not learn of them again for
-// a minute. A node that it does not know is not an error. When one of them owns slots in that table
-// (ErrOwnsSlots), is the node's primary (ErrMyPrimary) or the node itself (ErrMyself), none is forgotten.
-func (c *Clients) Forget(ctx context.Context, ep Endpoint, ids []cluster.NodeID) error {
+// a minute. A node that it does not know is not an error. When one of them owns slots in that table, other than those
+// that are given up (ErrOwnsSlots), is the node's primary (ErrMyPrimary) or the node itself (ErrMyself), none is
+// forgotten.
+func (c *Clients) Forget(ctx context.Context, ep Endpoint, ids []cluster.NodeID, givenUp cluster.SlotSet) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -162,7 +163,7 @@ func (c *Clients) Forget(ctx context.Context, ep Endpoint, ids []cluster.NodeID)
 			if !known {
 				continue
 			}
-			if err = forgettable(node, self); err != nil {
+			if err = forgettable(node, self, givenUp); err != nil {
 				return err
 			}
 			cmds = append(cmds, command{"CLUSTER", "FORGET", string(id)})
@@ -184,13 +185,13 @@ func (c *Clients) Forget(ctx context.Context, ep Endpoint, ids []cluster.NodeID)
 }
 
 // forgettable says why the node asked, self, must keep the node.
-func forgettable(node, self cluster.Node) error {
+func forgettable(node, self cluster.Node, givenUp cluster.SlotSet) error {
 	switch {
 	case node.ID == self.ID:
 		return errorf(ErrMyself, "%s", node.ID.Short())
 	case node.ID == self.PrimaryID:
 		return errorf(ErrMyPrimary, "%s", node.ID.Short())
-	case !node.Slots.IsEmpty():
+	case !node.Slots.Minus(givenUp).IsEmpty():
 		return errorf(ErrOwnsSlots, "%s owns %d slots", node.ID.Short(), node.Slots.Len())
 	}
 	return nil

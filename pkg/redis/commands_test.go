@@ -180,7 +180,7 @@ func (c formed) meeting(t *testing.T) {
 	id := observe(t, c.Clients, lone).Self().ID
 	lone.Kill()
 	for _, s := range c.Servers {
-		if err := c.Clients.Forget(t.Context(), s.Endpoint(), []cluster.NodeID{id}); err != nil {
+		if err := c.Clients.Forget(t.Context(), s.Endpoint(), []cluster.NodeID{id}, cluster.SlotSet{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -278,19 +278,23 @@ func (c formed) replicate(t *testing.T) {
 func (c formed) forget(t *testing.T) {
 	stranger := cluster.NodeID(strings.Repeat("0", 40))
 	for name, tt := range map[string]struct {
-		server int
-		ids    []cluster.NodeID
-		want   error
+		server  int
+		ids     []cluster.NodeID
+		givenUp cluster.SlotSet
+		want    error
 	}{
-		"nobody":                  {0, nil, nil},
-		"a stranger":              {0, []cluster.NodeID{stranger}, nil},
-		"itself":                  {0, []cluster.NodeID{c.IDs[0]}, redis.ErrMyself},
-		"the primary of another":  {3, []cluster.NodeID{c.IDs[1]}, redis.ErrOwnsSlots},
-		"its primary":             {3, []cluster.NodeID{c.IDs[0]}, redis.ErrMyPrimary},
-		"one that could, one not": {0, []cluster.NodeID{c.IDs[4], c.IDs[1]}, redis.ErrOwnsSlots},
+		"nobody":                 {},
+		"a stranger":             {ids: []cluster.NodeID{stranger}},
+		"itself":                 {ids: []cluster.NodeID{c.IDs[0]}, want: redis.ErrMyself},
+		"the primary of another": {server: 3, ids: []cluster.NodeID{c.IDs[1]}, want: redis.ErrOwnsSlots},
+		"some of its slots are given up": {
+			server: 3, ids: []cluster.NodeID{c.IDs[1]}, givenUp: slots(6000, 9000), want: redis.ErrOwnsSlots,
+		},
+		"its primary":             {server: 3, ids: []cluster.NodeID{c.IDs[0]}, givenUp: cluster.AllSlots(), want: redis.ErrMyPrimary},
+		"one that could, one not": {ids: []cluster.NodeID{c.IDs[4], c.IDs[1]}, want: redis.ErrOwnsSlots},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := c.Clients.Forget(t.Context(), c.Servers[tt.server].Endpoint(), tt.ids)
+			err := c.Clients.Forget(t.Context(), c.Servers[tt.server].Endpoint(), tt.ids, tt.givenUp)
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}

@@ -45,6 +45,18 @@ func (f info) linkUp() bool {
 	return f["master_link_status"] == "up" && f["master_sync_in_progress"] != "1" && !f.loading()
 }
 
+// linkDown is for how long a replica has had no link; 0 for one that has, and for a primary.
+func (f info) linkDown() time.Duration {
+	seconds, known := f["master_link_down_since_seconds"]
+	switch {
+	case !f.isReplica() || !known:
+		return 0
+	case strings.HasPrefix(seconds, "-"):
+		return cluster.NeverLinked
+	}
+	return time.Duration(f.number("master_link_down_since_seconds")) * time.Second
+}
+
 // offset is how much of the replication stream the node has.
 func (f info) offset() int64 {
 	if f.isReplica() {
@@ -166,6 +178,7 @@ func nodeInfo(nodes string, clusterInfo, server info) (*cluster.NodeInfo, error)
 		CurrentEpoch: uint64(max(0, clusterInfo.number("cluster_current_epoch"))),
 		Loading:      server.loading(),
 		LinkUp:       server.linkUp(),
+		LinkDown:     server.linkDown(),
 		ReplOffset:   server.offset(),
 		Keys:         server.keys("db0"),
 		UsedBytes:    server.number("used_memory"),

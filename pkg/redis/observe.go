@@ -2,7 +2,10 @@ package redis
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 
+	"github.com/golang/glog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
@@ -58,13 +61,25 @@ func (c *Clients) ObserveAll(ctx context.Context, eps []Endpoint) []Observation 
 	group.SetLimit(observeAtOnce)
 	for i, ep := range eps {
 		group.Go(func() error {
-			node, err := c.Observe(ctx, ep)
-			observations[i] = Observation{Info: node, Err: err}
+			observations[i] = c.observeSafely(ctx, ep)
 			return nil
 		})
 	}
 	_ = group.Wait() // every error is in its observation
 	return observations
+}
+
+// observeSafely turns a panic over what one node said into that node's error: in a goroutine that nobody catches it
+// would end the process, and with it the care for every other cluster.
+func (c *Clients) observeSafely(ctx context.Context, ep Endpoint) (o Observation) {
+	defer func() {
+		if r := recover(); r != nil {
+			glog.Errorf("observe %s: panic: %v\n%s", ep.Addr, r, debug.Stack())
+			o = Observation{Err: fmt.Errorf("observe %s: panic: %v", ep.Addr, r)}
+		}
+	}()
+	node, err := c.Observe(ctx, ep)
+	return Observation{Info: node, Err: err}
 }
 
 // own is the node's table and its own line in it.

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -300,6 +301,14 @@ type agents struct{ k *desk }
 
 // Close implements AgentControl.
 func (agents) Close() {}
+
+// Reign implements AgentControl: there is one operator.
+func (agents) Reign(context.Context, string, agent.ReignRequest) error { return nil }
+
+// Promote implements AgentControl.
+func (agents) Promote(context.Context, string, agent.PromoteRequest) error {
+	return errors.New("nobody is promoted in a benchmark")
+}
 
 // Status implements AgentControl.
 func (a agents) Status(ctx context.Context, ip string) (agent.Status, error) {

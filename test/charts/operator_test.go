@@ -29,7 +29,7 @@ var inNamespaces = []string{
 	"/configmaps: create get list patch watch",
 	"/events: create patch",
 	"/persistentvolumeclaims: create delete get list patch watch",
-	"/pods: create delete get list watch",
+	"/pods: create delete get list patch watch",
 	"/secrets: create get update",
 	"/serviceaccounts: create get list patch watch",
 	"/services: create get list patch watch",

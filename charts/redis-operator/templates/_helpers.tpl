@@ -54,9 +54,10 @@ watched: it reads those it made or that spec.auth.secretName names, one by one.
 - apiGroups: [redisoperator.io]
   resources: [redisclusters/finalizers]
   verbs: [update]
+# patch: a label that somebody took away is given back.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, create, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [configmaps, serviceaccounts, services]
   verbs: [get, list, watch, create, patch]

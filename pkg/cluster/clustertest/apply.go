@@ -45,7 +45,7 @@ func (w *World) Apply(step plan.Step) error {
 	case plan.CloseSlots:
 		errs = append(errs, w.closeAll(s))
 	case plan.Failover:
-		errs = append(errs, w.takeover(s))
+		errs = append(errs, w.failover(s))
 	case plan.Wait:
 	default:
 		panic(fmt.Sprintf("clustertest: unknown step %T", step))
@@ -74,6 +74,11 @@ func (w *World) deletePod(s plan.DeletePod) error {
 	}
 	p := w.pods[i]
 	switch {
+	case s.HostGone && (!p.lost || !p.HostGone):
+		return fmt.Errorf("%w: the host of %s is there", ErrRefused, s.Pod)
+	case s.HostGone:
+		w.remove(p)
+		return nil
 	case p.State == cluster.PodTerminating:
 		return nil
 	case p.State == cluster.PodEnded:
@@ -170,16 +175,27 @@ func (w *World) forsaken(n *node) bool {
 	return there == nil || there.id != primary.id
 }
 
-// takeover is CLUSTER FAILOVER TAKEOVER. One that was done already is no error.
-func (w *World) takeover(f plan.Failover) error {
+// failover is CLUSTER FAILOVER: TAKEOVER only from a primary that is dead, and the gentle one only from a primary that
+// is there. One that was done already is no error.
+func (w *World) failover(f plan.Failover) error {
 	n, err := w.nodeIn(f.Pod, f.Node)
 	if err != nil || n.self().role == cluster.Primary {
 		return err
 	}
-	if !w.forsaken(n) {
+	shard := n.self().primary
+	switch {
+	case shard != f.Primary:
+		return fmt.Errorf("%w: %s follows another node", ErrRefused, f.Pod)
+	case f.Mode == plan.TakeOver && !w.forsaken(n):
 		return fmt.Errorf("%w: the primary of %s is there", ErrRefused, f.Pod)
+	case f.Mode == plan.HandOver && (w.forsaken(n) || n.copying > 0):
+		return fmt.Errorf("%w: %s is not in sync", ErrRefused, f.Pod)
 	}
-	w.promote(n, n.self().primary)
+	primary := w.reachable(n.find(shard).ip)
+	w.promote(n, shard)
+	if f.Mode == plan.HandOver {
+		primary.hear(n)
+	}
 	return nil
 }
 

@@ -14,6 +14,7 @@ func (w *World) Tick() {
 	w.now++
 	for _, p := range slices.Clone(w.pods) {
 		switch {
+		case p.lost:
 		case p.State == cluster.PodTerminating && w.now >= p.goneAt:
 			w.remove(p)
 		case p.State == cluster.PodPending && w.now >= p.startAt && !p.stuck && !w.full():
@@ -102,6 +103,7 @@ func (w *World) load(p *pod) *node {
 		e.missed = 1
 	}
 	n.table = slices.DeleteFunc(n.table, func(e *entry) bool { return e.handshake })
+	n.followed, n.alone = false, 0
 	if n.self().role == cluster.Replica {
 		n.copying = copyTime
 	}
@@ -177,6 +179,44 @@ func (w *World) Stop(name string) *World {
 	if p.State != cluster.PodTerminating {
 		p.State, p.goneAt = cluster.PodTerminating, w.now+stopTime
 	}
+	return w
+}
+
+// LoseHost ends everything on a host, as when it is powered off. Kubernetes does not know yet. Pods that are made from
+// now on go elsewhere, where there is an elsewhere.
+func (w *World) LoseHost(name string) *World {
+	for _, p := range w.pods {
+		if p.Host == name && p.State != cluster.PodEnded {
+			w.stop(p)
+			p.lost = true
+		}
+	}
+	others := slices.DeleteFunc(slices.Clone(w.settings.Hosts), func(h cluster.Host) bool { return h.Name == name })
+	if len(others) > 0 {
+		w.settings.Hosts = others
+	}
+	return w
+}
+
+// GiveUpHost says that a host that was lost is gone for good; what was there without a volume is gone with it. Of pods
+// that were abandoned without a volume nobody ever says so.
+func (w *World) GiveUpHost(name string) *World {
+	for _, p := range w.pods {
+		if p.Host == name && p.lost && (!p.Overdue || !w.settings.Ephemeral) {
+			p.HostGone = true
+			if w.settings.Ephemeral {
+				delete(w.disks, p.Ordinal)
+			}
+		}
+	}
+	return w
+}
+
+// Abandon asks a pod to stop that cannot be: its host is off, and nobody says so.
+func (w *World) Abandon(name string) *World {
+	p := w.pod(name)
+	w.stop(p)
+	p.lost, p.State, p.Overdue = true, cluster.PodTerminating, true
 	return w
 }
 

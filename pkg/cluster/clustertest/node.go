@@ -3,6 +3,7 @@ package clustertest
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
@@ -15,8 +16,12 @@ type node struct {
 	data    dataset
 	keys    int64 // that are in no slot of a cluster
 	copying int   // ticks until it is in sync with its primary; 0: it is
-	marks   marks
-	tasks   []task
+	// followed says that it has been in sync since it was started, or told whom to follow; alone is for how many ticks it
+	// has had no link since.
+	followed bool
+	alone    int
+	marks    marks
+	tasks    []task
 	// unclaimed is slots of which the owner does not say any more that it owns them: whoever says so gets them.
 	unclaimed cluster.SlotSet
 	bans      map[cluster.NodeID]int // until when
@@ -203,6 +208,7 @@ func (n *node) follow(primary cluster.NodeID) {
 	}
 	self.role, self.primary, self.slots = cluster.Replica, primary, nil
 	n.data, n.copying, n.marks, n.tasks = dataset{}, copyTime, nil, nil
+	n.followed, n.alone = false, 0
 }
 
 // gossip tells another node of all that this one knows.
@@ -351,6 +357,17 @@ func (w *World) promote(n *node, shard cluster.NodeID) {
 	n.copying = 0
 }
 
+// linkDown is for how long a replica has had no link.
+func (n *node) linkDown() time.Duration {
+	switch {
+	case n.self().role != cluster.Replica || n.copying == 0:
+		return 0
+	case !n.followed:
+		return cluster.NeverLinked
+	}
+	return time.Duration(n.alone) * time.Second
+}
+
 // replicate brings a replica closer to its primary.
 func (w *World) replicate(n *node) {
 	self := n.self()
@@ -359,6 +376,7 @@ func (w *World) replicate(n *node) {
 		return
 	}
 	known := n.find(self.primary)
+	n.alone++
 	if known == nil {
 		n.copying = copyTime
 		return
@@ -370,7 +388,7 @@ func (w *World) replicate(n *node) {
 	case n.copying > 1:
 		n.copying--
 	default:
-		n.copying = 0
+		n.copying, n.followed, n.alone = 0, true, 0
 		n.data, n.keys = primary.data, primary.keys
 		if self.epoch = primary.self().epoch; w.settings.CopyMarks {
 			n.marks = slices.Clone(primary.marks)

@@ -75,6 +75,7 @@ type pod struct {
 	startAt int
 	goneAt  int
 	stuck   bool // cannot be scheduled
+	lost    bool // its host is off
 	hidden  bool // cannot be reached by the operator
 }
 
@@ -142,7 +143,10 @@ func (w *World) View() cluster.View {
 	for _, p := range w.pods {
 		m := cluster.Member{Pod: p.Pod}
 		switch {
+		case p.lost:
+			m.Unseen = "dial tcp " + p.IP + ":6379: i/o timeout"
 		case p.node == nil && p.State == cluster.PodRunning:
+			m.Down = true // says its agent
 			m.Unseen = "dial tcp " + p.IP + ":6379: connect: connection refused"
 		case p.node == nil:
 		case p.hidden:
@@ -164,7 +168,7 @@ func (w *World) View() cluster.View {
 		slices.Sort(v.Volumes)
 		v.Volumes = slices.Compact(v.Volumes)
 	}
-	return v
+	return v.SetAside()
 }
 
 // info is what the node says. What has not changed since it was last asked is the same value: views are many.
@@ -174,12 +178,13 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(string(a.id), string(b.id)) })
 	keys := w.keysOf(n)
 	if last != nil && len(n.marks)+len(n.tasks)+len(last.Tasks)+len(n.shownOpen()) == 0 && last.CurrentEpoch == n.current &&
-		last.LinkUp == (n.copying == 0) && last.Keys == keys && n.shows(entries) {
+		last.LinkUp == (n.copying == 0) && last.LinkDown == n.linkDown() && last.Keys == keys && n.shows(entries) {
 		return last
 	}
 	n.shown = make([]slotSet, len(entries))
 	n.info = &cluster.NodeInfo{
 		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: keys, Version: "redis 7.0.15",
+		LinkDown: n.linkDown(), ReplOffset: int64(n.data.count()),
 		Table: make(cluster.Table, len(entries)), Tasks: tasksOf(n),
 		DataBytes: keys * KeyBytes, UsedBytes: keys * KeyBytes, MaxBytes: w.settings.MaxBytes,
 	}

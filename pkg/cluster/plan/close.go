@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -39,26 +38,6 @@ func closeOpenSlots(w Wanted, v cluster.View) (Decision, bool) {
 	}
 	step := CloseSlots{Finish: c.finish, Undo: slices.Concat(c.undo, c.recall), Clear: c.clear}
 	return Decision{Step: step, Reason: ClosingSlots, Message: list(words), Requeue: requeueNow}, true
-}
-
-// promoteOrphans has a replica take the place of a target that is gone: what had arrived of a slot is with it. Redis
-// elects nobody in the place of a primary without slots.
-// Invariant: it takes over from nobody who may come back, and from nobody who owns slots: every pod was seen to be
-// another node, and no volume is left. Of several the one that has received most does.
-func promoteOrphans(w Wanted, v cluster.View) (Decision, bool) {
-	orphans := slices.DeleteFunc(closingsOf(w, v).orphans, func(m cluster.Member) bool { return v.Claimed(m.Follows()) })
-	if len(orphans) == 0 {
-		return Decision{}, false
-	}
-	heir := slices.MaxFunc(orphans, func(a, b cluster.Member) int {
-		return cmp.Or(cmp.Compare(a.Info.ReplOffset, b.Info.ReplOffset), cmp.Compare(b.Pod.Ordinal, a.Pod.Ordinal))
-	})
-	return Decision{
-		Step:    Failover{Pod: heir.Pod.Name, Node: heir.ID()},
-		Reason:  PromotingReplica,
-		Message: fmt.Sprintf("%s takes the place of node %s, which is gone", heir.Pod.Name, heir.Follows().Short()),
-		Requeue: requeueNow,
-	}, true
 }
 
 // reportHalfMoved says which slots are half way to a node that is not there, and whose keys may come back with it.

@@ -181,7 +181,7 @@ func TestNext_Close(t *testing.T) {
 			w.Kill("demo-6")
 			after(w, want(4, 1), plan.PromotingReplica)
 			return scene{w, want(4, 1), nil, plan.Decision{
-				Step: plan.Failover{Pod: "demo-7", Node: w.ID("demo-7")}, Reason: plan.PromotingReplica, Requeue: now,
+				Step: plan.Failover{Pod: "demo-7", Node: w.ID("demo-7"), Primary: gone(w)}, Reason: plan.PromotingReplica, Requeue: now,
 				Message: fmt.Sprintf("demo-7 takes the place of node %s, which is gone", gone(w).Short()),
 			}}
 		},

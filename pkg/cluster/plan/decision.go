@@ -20,6 +20,16 @@ type Wanted struct {
 	Moving bool
 	// Overfill says that data may be given up where it does not fit (a cache whose keys are dropped, not moved).
 	Overfill bool
+	// GiveUp is the slots whose data may be given up once it is lost with all its copies.
+	GiveUp cluster.SlotSet
+	// AskQuorum says that a person is to decide when so many primaries are gone that Redis cannot elect.
+	AskQuorum bool
+	// Failback says that roles are moved back when failovers have left a worse spread than need be.
+	Failback bool
+	// NodeTimeout is how long a node is silent until the others suspect it.
+	NodeTimeout time.Duration
+	// Object is how kubectl names the cluster, for commands that a person is to run: "-n shop rdc/demo".
+	Object string
 
 	// foreseen says that the view is what will be: all nodes of it know each other. See Outline.
 	foreseen bool
@@ -52,6 +62,8 @@ type (
 		UID string
 		// NeverStarted says that the rule relies on redis never having run in it.
 		NeverStarted bool
+		// HostGone says that the rule relies on its host being gone for good: nobody is left to stop it gently.
+		HostGone bool
 	}
 
 	// Meet introduces nodes to each other: each Node gets CLUSTER MEET with each of its Peers.
@@ -63,8 +75,12 @@ type (
 	// Replicate makes slotless nodes replicas.
 	Replicate struct{ Links []Link }
 
-	// Forget removes nodes from the tables of all others, all at once.
-	Forget struct{ Bans []Ban }
+	// Forget removes nodes from the tables of all others, all at once. None of them owns slots but those that are given
+	// up.
+	Forget struct {
+		Bans    []Ban
+		GivenUp cluster.SlotSet
+	}
 
 	// MoveSlots moves slots between nodes, all pairs at the same time, for a bounded time: what is left then is
 	// decided again.
@@ -78,14 +94,27 @@ type (
 		Cancel []Cancel
 	}
 
-	// Failover has a replica take the place of a primary that is dead, without asking anybody (TAKEOVER).
+	// Failover has a replica take the place of its primary.
 	Failover struct {
-		Pod  string
-		Node cluster.NodeID
+		Pod     string
+		Node    cluster.NodeID
+		Primary cluster.NodeID
+		Mode    FailoverMode
 	}
 
 	// Wait does nothing.
 	Wait struct{}
+)
+
+// FailoverMode is how a replica takes its primary's place.
+type FailoverMode int
+
+// The modes of a failover.
+const (
+	// TakeOver asks nobody: the primary is dead.
+	TakeOver FailoverMode = iota
+	// HandOver has the primary stop writes until the replica has everything: nothing is lost.
+	HandOver
 )
 
 // End is one of the two nodes of a move.

@@ -15,7 +15,7 @@ import (
 var foreseenRules = []rule{
 	cancelMigrations, replaceEndedPods, replaceStuckPods, dropUnstartedPods, createMissingPods,
 	coverSlots, attachReplicas,
-	promoteOrphans, closeOpenSlots, drainSurplusShards, deleteSurplusPods, balanceSlots,
+	promoteTarget, closeOpenSlots, drainSurplusShards, deleteSurplusPods, balanceSlots,
 	reportLostSlots, waitForNodes, reportHalfMoved, reportStrayKeys, refuseOverfull,
 }
 

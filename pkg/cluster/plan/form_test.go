@@ -149,11 +149,11 @@ func TestNext_Slots(t *testing.T) {
 		},
 		"slots that were lost are not given again": func() scene {
 			w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true}, 3, 0)
-			wanted := plan.Wanted{Primaries: 3, Bootstrapped: true, ZoneAware: true}
+			wanted := want(3, 0)
 			return scene{
 				after(w.Kill("demo-1"), wanted, plan.SlotsUncovered).Ticks(5), wanted, nil,
-				wait(plan.SlotsUncovered, waiting, "slots 5462-10922 have no owner, and no node has a copy of them:"+
-					" giving them to another node would give up their data"),
+				wait(plan.SlotsUncovered, waiting, "slots 5462-10922 have no owner, and no node has a copy of them: to give up their data and go on,"+
+					" run: kubectl annotate --overwrite -n shop rdc/demo redisoperator.io/give-up-slots=5462-10922"),
 			}
 		},
 		"slots that nobody even remembers are not given again": func() scene {
@@ -236,7 +236,7 @@ func TestNext_Meet(t *testing.T) {
 		},
 		"a node that came back elsewhere is introduced anew": func() scene {
 			w := clustertest.Cluster(3, 0)
-			wanted := plan.Wanted{Primaries: 3, Bootstrapped: true, ZoneAware: true}
+			wanted := want(3, 0)
 			w.Kill("demo-2")
 			_ = w.Apply(plan.CreatePods{Ordinals: []int{2}})
 			return scene{w.Ticks(1), wanted, func(v *cluster.View) {

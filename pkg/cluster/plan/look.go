@@ -38,7 +38,8 @@ func refuseStrangers(_ Wanted, v cluster.View) (Decision, bool) {
 	}
 	var strangers, pods []string
 	for _, g := range v.Ghosts() {
-		ours := slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Pod.IP == g.Addr.IP })
+		at := func(m cluster.Member) bool { return m.Pod.IP == g.Addr.IP }
+		ours := slices.ContainsFunc(v.Members, at) || slices.ContainsFunc(v.Aside, at)
 		_, former := slices.BinarySearch(v.Former, g.ID)
 		if g.Answers && !ours && !former {
 			strangers = append(strangers, fmt.Sprintf("%s at %s", g.ID.Short(), g.Addr.IP))
@@ -68,6 +69,20 @@ func waitForView(w Wanted, v cluster.View) (Decision, bool) {
 // Invariant: what could be repaired without them has been: it comes after every rule that changes something.
 func waitForNodes(_ Wanted, v cluster.View) (Decision, bool) {
 	return waitForMembers(v, requeueWaiting)
+}
+
+// reportAside says that slots are still with a node that nobody can reach and nobody has said to be gone.
+// Invariant: what may be alive where nobody sees it is not taken for dead.
+func reportAside(_ Wanted, v cluster.View) (Decision, bool) {
+	if len(v.Aside) == 0 || v.Served() {
+		return Decision{}, false
+	}
+	var words []string
+	for _, m := range v.Aside {
+		words = append(words, silence(m))
+	}
+	return wait(WaitingForPods, fmt.Sprintf("slots %s may be where nobody can look: %s", v.Unserved(), list(words)),
+		requeueWaiting), true
 }
 
 func waitForMembers(v cluster.View, requeue time.Duration) (Decision, bool) {

@@ -11,7 +11,9 @@ import (
 
 // want is a formed cluster of another size.
 func want(primaries, replicas int) plan.Wanted {
-	return plan.Wanted{Primaries: primaries, Replicas: replicas, Bootstrapped: true, ZoneAware: true}
+	w := threeByOne
+	w.Primaries, w.Replicas = primaries, replicas
+	return w
 }
 
 // move is slots from one pod's node to another's.
@@ -182,8 +184,8 @@ func TestNext_ScaleOut(t *testing.T) {
 			w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true}, 3, 0)
 			return scene{
 				after(w.Kill("demo-1"), want(4, 0), plan.SlotsUncovered).Ticks(5), want(4, 0), nil,
-				wait(plan.SlotsUncovered, waiting, "slots 5462-10922 have no owner, and no node has a copy of them:"+
-					" giving them to another node would give up their data"),
+				wait(plan.SlotsUncovered, waiting, "slots 5462-10922 have no owner, and no node has a copy of them: to give up their data and go on,"+
+					" run: kubectl annotate --overwrite -n shop rdc/demo redisoperator.io/give-up-slots=5462-10922"),
 			}
 		},
 	})

@@ -26,7 +26,12 @@ type scene struct {
 }
 
 // threeByOne is three primaries with a replica each, formed.
-var threeByOne = plan.Wanted{Primaries: 3, Replicas: 1, Bootstrapped: true, ZoneAware: true}
+var threeByOne = plan.Wanted{
+	Primaries: 3, Replicas: 1, Bootstrapped: true, ZoneAware: true, NodeTimeout: nodeTimeout, Object: "-n shop rdc/demo",
+}
+
+// nodeTimeout is that of the model.
+const nodeTimeout = 3 * time.Second
 
 // unformed is the same before it is formed.
 var unformed = plan.Wanted{Primaries: 3, Replicas: 1, ZoneAware: true}

@@ -30,6 +30,7 @@ var rules = []rule{
 	cancelMigrations, // before the servers have moved what is to be elsewhere by now
 
 	replaceEndedPods,  // evicted: they cannot run again
+	replaceLostPods,   // on hosts that are gone
 	replaceStuckPods,  // never started, and the spec has changed since: a corrected spec heals
 	dropUnstartedPods, // more pods than wanted before anything is formed
 	createMissingPods, // pods that do not exist cannot be seen
@@ -38,24 +39,28 @@ var rules = []rule{
 	refuseStrangers, // somebody else's nodes
 	waitForView,     // until formed, all depends on all
 
-	coverSlots,      // only at bootstrap
-	meetNodes,       // everybody knows everybody, at today's addresses, before anything is forgotten
-	forgetGoneNodes, // on all nodes at once
-	attachReplicas,  // slotless primaries become replicas, those of new shards before there are slots in them
+	coverSlots,         // only while there is no data
+	meetNodes,          // everybody knows everybody, at today's addresses, before anything is forgotten
+	promoteOrphanShard, // proven dead, and Redis elects nobody in its place
+	forgetGoneNodes,    // on all nodes at once
+	attachReplicas,     // slotless primaries become replicas, those of new shards before there are slots in them
 
-	promoteOrphans,     // the other end of an open slot is gone, and Redis elects nobody in its place
 	closeOpenSlots,     // moves that were cut: what is half way is nobody's to move elsewhere
 	drainSurplusShards, // slots first: pods that own none can go
 	deleteSurplusPods,  // never one that owns slots or holds a copy that counts
 	balanceSlots,       // nodes may not agree yet who got the last ones: that does not stop the next
 
 	waitForFailover, // a dead primary's replica is to take over
-	reportLostSlots, // nobody has them: not ours to decide yet
+	coverLostSlots,  // nobody has them, and they may be given up
+	reportLostSlots, // nobody has them, and that is not ours to decide
 	waitForNodes,    // a node is missing, and nothing else is left to do
+	reportAside,     // slots are with a node that nobody can look at
 	reportHalfMoved, // the other end of an open slot is missing
 	reportStrayKeys, // a node that could be a replica holds keys
 	refuseOverfull,  // what would have to move does not fit
 	waitForState,    // links, agreement, cluster_state
+
+	restorePlacement, // pretty, when nothing else is going on
 }
 
 // Next is the next step, why, and when to look again. It is a function of its arguments alone: an operator

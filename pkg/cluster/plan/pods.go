@@ -24,6 +24,25 @@ func replaceEndedPods(_ Wanted, v cluster.View) (Decision, bool) {
 	return Decision{}, false
 }
 
+// replaceLostPods deletes pods whose hosts are gone for good: nobody is left to stop them, and their places are held as
+// long as they are there.
+// Invariant: its host was deleted, or somebody has said that it is off; nobody hears from the node; the volume stays.
+func replaceLostPods(_ Wanted, v cluster.View) (Decision, bool) {
+	for _, m := range v.Members {
+		answers := func(g cluster.Ghost) bool { return g.Answers && g.Addr.IP == m.Pod.IP }
+		if !m.Pod.HostGone || m.Seen() || slices.ContainsFunc(v.Ghosts(), answers) {
+			continue
+		}
+		return Decision{
+			Step:    DeletePod{Pod: m.Pod.Name, UID: m.Pod.UID, HostGone: true},
+			Reason:  ReplacingLostPod,
+			Message: fmt.Sprintf("%s was on host %s, which is gone", m.Pod.Name, m.Pod.Host),
+			Requeue: requeueForming,
+		}, true
+	}
+	return Decision{}, false
+}
+
 // replaceStuckPods deletes pods that never started Redis and are of another template than the spec's, so that
 // correcting the spec heals.
 // Invariant: Redis has never run in a pod that it deletes, so no data of it is in use.
@@ -91,7 +110,7 @@ func holdPaused(w Wanted, v cluster.View) (Decision, bool) {
 	if !w.Paused {
 		return Decision{}, false
 	}
-	for _, decide := range []rule{refuseTwins, refuseStrangers, promoteOrphans, closeOpenSlots, reportHalfMoved} {
+	for _, decide := range []rule{refuseTwins, refuseStrangers, promoteTarget, closeOpenSlots, reportHalfMoved} {
 		if d, ok := decide(w, v); ok {
 			return d, true
 		}
@@ -102,7 +121,8 @@ func holdPaused(w Wanted, v cluster.View) (Decision, bool) {
 
 // createMissingPods creates the pods with the lowest ordinals that are free, all at once, and those that may bring
 // back slots that nobody has, or keys that were on their way.
-// Invariant: an ordinal belongs to one pod at a time; a pod that is stopping has it until it is gone.
+// Invariant: an ordinal belongs to one pod at a time; a pod that is stopping has it until it is gone. One that cannot
+// be stopped and was set aside keeps its ordinal, and nobody waits for it.
 func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 	wanted := standing(w, v).Pods()
 	missing := wanted - len(staying(v))
@@ -130,7 +150,11 @@ func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 func lowestFree(v cluster.View, missing int) []int {
 	var ordinals []int
 	for ordinal := 0; missing > 0; ordinal++ {
-		i := slices.IndexFunc(v.Members, func(m cluster.Member) bool { return m.Pod.Ordinal == ordinal })
+		at := func(m cluster.Member) bool { return m.Pod.Ordinal == ordinal }
+		if slices.ContainsFunc(v.Aside, at) {
+			continue
+		}
+		i := slices.IndexFunc(v.Members, at)
 		switch {
 		case i < 0:
 			ordinals = append(ordinals, ordinal)

@@ -108,6 +108,10 @@ func newRun(t *rapid.T, whole bool) *run {
 		{1, 0}, {1, 1}, {1, 2}, {2, 0}, {2, 1}, {2, 2}, {3, 0}, {3, 0}, {3, 0}, {3, 1}, {3, 1}, {3, 2}, {4, 1},
 	}).Draw(t, "size")
 	r := &run{t: t, settings: s, wanted: plan.Wanted{Primaries: size[0], Replicas: size[1], ZoneAware: rapid.IntRange(0, 3).Draw(t, "zone aware") > 0}}
+	r.wanted.NodeTimeout, r.wanted.Failback = nodeTimeout, rapid.Bool().Draw(t, "failback")
+	if rapid.Bool().Draw(t, "give up") {
+		r.wanted.GiveUp = cluster.AllSlots()
+	}
 	if whole {
 		r.world, r.wanted.Bootstrapped = clustertest.ClusterIn(s, size[0], size[1]), true
 	} else {
@@ -174,7 +178,7 @@ func (r *run) next(view cluster.View) plan.Decision {
 	if len(r.past)%4 != 0 {
 		return decision
 	}
-	shuffled := cluster.View{Hosts: view.Hosts, Volumes: view.Volumes}
+	shuffled := cluster.View{Hosts: view.Hosts, Volumes: view.Volumes, Aside: view.Aside}
 	shuffled.Members = slices.Clone(view.Members)
 	slices.Reverse(shuffled.Members)
 	for i, m := range shuffled.Members {
@@ -227,8 +231,9 @@ func (r *run) check(view cluster.View, d plan.Decision, fresh bool) {
 // proper holds a step against what was seen.
 func (r *run) proper(view cluster.View, d plan.Decision) {
 	unseen, stranger := false, false
-	for _, m := range view.Members {
-		unseen = unseen || !m.Seen()
+	for _, m := range view.Members { // a pod in which redis never ran, and without a volume, has nothing to be seen
+		never := m.Pod.State == cluster.PodPending || m.Pod.HostGone || m.Pod.State == cluster.PodEnded
+		unseen = unseen || !m.Seen() && (!never || slices.Contains(view.Volumes, m.Pod.Ordinal))
 	}
 	for _, g := range view.Ghosts() {
 		stranger = stranger || strings.HasPrefix(g.Addr.IP, "192.168.") && g.Answers
@@ -237,8 +242,11 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 	case plan.DeletePod:
 		r.mayGo(view, s)
 	case plan.AddSlots:
-		if unseen || stranger || r.wanted.Bootstrapped {
-			r.fail("slots are given by an incomplete view, or a second time")
+		if unseen || stranger {
+			r.fail("slots are given by an incomplete view")
+		}
+		for _, g := range s.Grants {
+			r.mayBegin(view, g.Slots)
 		}
 	case plan.Forget:
 		if unseen || stranger {
@@ -246,7 +254,7 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 		}
 		for _, g := range view.Ghosts() {
 			if !g.Slots.IsEmpty() && r.wanted.Bootstrapped && slices.Contains(s.Bans[0].Nodes, g.ID) {
-				r.fail("node %s is forgotten with slots %s", g.ID, g.Slots)
+				r.mayBegin(view, g.Slots)
 			}
 		}
 	case plan.Meet:
@@ -264,11 +272,41 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 			r.fail("slots are closed while a stranger is among the nodes")
 		}
 	case plan.Failover:
-		m, _ := view.Member(s.Node)
-		if unseen || view.Claimed(m.Follows()) {
-			r.fail("%s takes over from one that may come back, or owns slots", s.Pod)
-		}
+		r.mayPromote(view, s)
 	case plan.CreatePods, plan.Wait:
+	}
+}
+
+// mayBegin says which slots may be given out, or taken from a node that is dead: at birth, or when nobody has any of
+// their keys, and then only with consent or when nothing at all is left.
+func (r *run) mayBegin(view cluster.View, slots cluster.SlotSet) {
+	if !r.wanted.Bootstrapped {
+		return
+	}
+	if kept := slots.Intersect(r.world.Held()); !kept.IsEmpty() {
+		r.fail("slots %s begin anew while there is a copy of them", kept)
+	}
+	nothing := !slices.ContainsFunc(view.Members, func(m cluster.Member) bool { return !m.Seen() || m.Info.Keys > 0 })
+	if !slots.Minus(r.wanted.GiveUp).IsEmpty() && !nothing {
+		r.fail("slots %s begin anew without consent", slots)
+	}
+}
+
+// mayPromote says who may take whose place: the model refuses a primary that is alive.
+func (r *run) mayPromote(view cluster.View, s plan.Failover) {
+	m, _ := view.Member(s.Node)
+	if s.Mode == plan.TakeOver {
+		for _, other := range view.Members {
+			if i := other.ID(); i == s.Primary {
+				r.fail("%s takes over from %s, which answers", s.Pod, other.Pod.Name)
+			}
+		}
+		return
+	}
+	for _, other := range view.Members {
+		if !other.Live() || !other.Info.LinkUp || !other.Info.StateOK || len(other.Info.Self().Open) > 0 {
+			r.fail("%s takes over for beauty while %s is not well", m.Pod.Name, other.Pod.Name)
+		}
 	}
 }
 
@@ -316,7 +354,7 @@ func (r *run) mayGo(view cluster.View, s plan.DeletePod) {
 	i := slices.IndexFunc(view.Members, func(m cluster.Member) bool { return m.Pod.Name == s.Pod })
 	m := view.Members[i]
 	switch {
-	case m.Pod.State == cluster.PodEnded:
+	case m.Pod.State == cluster.PodEnded, s.HostGone && m.Pod.HostGone && m.Info == nil:
 	case m.Pod.State == cluster.PodPending && m.Info == nil && s.NeverStarted:
 	case m.Info == nil || view.Claimed(m.ID()):
 		r.fail("%s may own slots", s.Pod)
@@ -349,11 +387,9 @@ func (r *run) ended(view cluster.View, d plan.Decision, quiet int) bool {
 		if r.world.Held() == cluster.AllSlots() && 2*dead < len(owners) {
 			r.fail("slots are said to be lost, but a node has them: %s", d.Message)
 		}
-		return true
-	case plan.WaitingForFailover:
-		return 2*dead >= len(owners) // no majority can elect: a later release's matter
+		return r.wanted.GiveUp.IsEmpty() || len(view.Aside) > 0
 	}
-	return false
+	return len(view.Aside) > 0 && (d.Reason == plan.QuorumLost || d.Reason == plan.WaitingForPods) // nobody proves anything
 }
 
 // whole holds a view that is said to have converged against what is wanted.
@@ -399,7 +435,7 @@ func (r *run) stays() {
 
 var faults = []string{
 	"kill", "kill and wipe", "restart", "evict", "stop", "stuck", "outdate", "hide", "show",
-	"all", "replicas", "primaries", "primaries", "primaries", "pause", "stranger", "leave", "meet",
+	"all", "majority", "host off", "host gone", "abandon", "replicas", "primaries", "primaries", "primaries", "pause", "stranger", "leave", "meet",
 }
 
 // trouble is one fault.
@@ -431,6 +467,19 @@ func (r *run) trouble() {
 		r.world.Hide(name, fault == "hide")
 	case "all":
 		r.world.Kill(pods...)
+	case "majority":
+		for i, s := range r.world.View().Shards() {
+			if i%3 != 2 && s.Primary.Info != nil {
+				r.world.Kill(s.Primary.Pod.Name)
+			}
+		}
+	case "host off", "host gone":
+		host := rapid.SampledFrom(r.settings.Hosts).Draw(r.t, "host").Name
+		if r.world.LoseHost(host); fault == "host gone" {
+			r.world.GiveUpHost(host)
+		}
+	case "abandon":
+		r.world.Abandon(name)
 	case "replicas":
 		r.wanted.Replicas = rapid.IntRange(0, 2).Draw(r.t, "replicas")
 	case "primaries":
@@ -450,6 +499,9 @@ func (r *run) trouble() {
 func (r *run) calm() {
 	r.wanted.Paused = false
 	r.world.Leave()
+	for _, host := range r.settings.Hosts {
+		r.world.GiveUpHost(host.Name)
+	}
 	for _, name := range r.world.Pods() {
 		r.world.Hide(name, false).Stuck(name, false)
 	}

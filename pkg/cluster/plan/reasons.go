@@ -5,6 +5,8 @@ package plan
 const (
 	// ReplacingEndedPod means that a pod was evicted or has ended, cannot run again, and is replaced.
 	ReplacingEndedPod = "ReplacingEndedPod"
+	// ReplacingLostPod means that the host of a pod is gone for good, and the pod is replaced.
+	ReplacingLostPod = "ReplacingLostPod"
 	// ReplacingStuckPod means that a pod of an older spec never started Redis, and is replaced by one of the new spec.
 	ReplacingStuckPod = "ReplacingStuckPod"
 	// DeletingSurplusPod means that a pod is deleted that is no longer wanted and holds nothing that is needed.
@@ -29,8 +31,14 @@ const (
 	AttachingReplicas = "AttachingReplicas"
 	// WaitingForFailover means that a primary is dead or gone, and a replica of it is to take over.
 	WaitingForFailover = "WaitingForFailover"
-	// SlotsUncovered means that slots have no owner any more. They are not given away silently: their data may be lost.
+	// QuorumLost means that so many primaries are gone that Redis cannot elect, and the operator may not promote their
+	// replicas yet: it is not proven that they are dead, or spec.recovery.quorum is Manual. The message says what to run.
+	QuorumLost = "QuorumLost"
+	// SlotsUncovered means that slots have no owner any more, and no copy. They are not given away silently: the message
+	// says what to run to give up their data.
 	SlotsUncovered = "SlotsUncovered"
+	// DataLost means that slots whose data was lost with all its copies are given out again, empty.
+	DataLost = "DataLost"
 	// StrayKeys means that a node without slots holds keys, so that making it a replica would delete them.
 	StrayKeys = "StrayKeys"
 	// WaitingForSync means that replicas copy their primary's data.
@@ -39,12 +47,16 @@ const (
 	WaitingForClusterState = "WaitingForClusterState"
 	// ClosingSlots means that moves of slots that were cut in the middle are finished or taken back.
 	ClosingSlots = "ClosingSlots"
-	// PromotingReplica means that a replica takes the place of a primary that is gone, and whom Redis would not replace.
+	// PromotingReplica means that a replica takes the place of a primary that is proven dead, and whom Redis does not
+	// replace.
 	PromotingReplica = "PromotingReplica"
 	// DrainingShards means that the slots of shards that leave are moved to those that stay.
 	DrainingShards = "DrainingShards"
 	// MovingSlots means that slots are moved until every shard has its share.
 	MovingSlots = "MovingSlots"
+	// RestoringPlacement means that a primary hands over to a replica, so that primaries are spread over hosts and zones
+	// again.
+	RestoringPlacement = "RestoringPlacement"
 	// SlotsHalfMoved means that slots are half way to a node that is not there: the keys that have gone are with it.
 	SlotsHalfMoved = "SlotsHalfMoved"
 	// DataDoesNotFit means that slots are not moved because their data does not fit where it would have to go.

@@ -7,12 +7,13 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-// coverSlots gives the slots that nobody owns, in contiguous ranges, when the cluster is first formed. What nodes
-// own already stays, so that a bootstrap that was cut short is finished as it would have been.
-// Invariant: it happens once in a cluster's life, before there is any data, and only for slots that no node
-// claims, not even by hearsay; a config epoch is set only where none was and before the node knows another.
+// coverSlots gives the slots that nobody owns, in contiguous ranges, when the cluster is first formed, and again when
+// nothing is left of it: all pods went at once, with all they had. What nodes own already stays, so that a bootstrap
+// that was cut short is finished as it would have been.
+// Invariant: there is no data, nor any that may come back, and it is only for slots that no node claims, not even by
+// hearsay; a config epoch is set only where none was and before the node knows another.
 func coverSlots(w Wanted, v cluster.View) (Decision, bool) {
-	if formed(w, v) || !v.Contested().IsEmpty() {
+	if formed(w, v) && !blank(w, v) || !v.Contested().IsEmpty() {
 		return Decision{}, false
 	}
 	uncovered := v.Uncovered()
@@ -35,12 +36,19 @@ func coverSlots(w Wanted, v cluster.View) (Decision, bool) {
 	if len(grants) == 0 {
 		return Decision{}, false
 	}
-	return Decision{
-		Step:    AddSlots{Grants: grants},
-		Reason:  AddingSlots,
-		Message: fmt.Sprintf("giving %d slots to %s", granted(grants), count(len(grants), "primary", "primaries")),
-		Requeue: requeueNow,
-	}, true
+	message := fmt.Sprintf("giving %d slots to %s", granted(grants), count(len(grants), "primary", "primaries"))
+	if w.Bootstrapped {
+		return dataLost(grants, v.Uncovered(), "no pod and no volume is left that had them"), true
+	}
+	return Decision{Step: AddSlots{Grants: grants}, Reason: AddingSlots, Message: message, Requeue: requeueNow}, true
+}
+
+// blank says that nothing is left of a cluster that was formed: every pod is there with a node that has no keys, there
+// is no volume that anything could come back from, and nobody remembers who had the slots that have no owner.
+func blank(w Wanted, v cluster.View) bool {
+	return w.Bootstrapped && !v.Covered() && allLive(v) && len(v.Aside) == 0 && len(v.Volumes) == 0 &&
+		len(v.Members) >= w.Pods() &&
+		!slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Info.Keys > 0 })
 }
 
 // bootPrimaries is the nodes that own slots and those that placement chooses beside them, by ordinal, and the
@@ -109,42 +117,4 @@ func granted(grants []Grant) int {
 		n += g.Slots.Len()
 	}
 	return n
-}
-
-// reportLostSlots says which slots nobody has any more, once no pod is left that could bring them back.
-// Invariant: slots that had an owner are never given away silently.
-func reportLostSlots(w Wanted, v cluster.View) (Decision, bool) {
-	lost := lostSlots(w, v)
-	if lost.IsEmpty() {
-		return Decision{}, false
-	}
-	return wait(SlotsUncovered, fmt.Sprintf("slots %s have no owner, and no node has a copy of them: giving them to"+
-		" another node would give up their data", lost), requeueWaiting), true
-}
-
-// lostSlots is the slots that once had an owner and have none, or one that is in no pod, does not answer anybody, and
-// has no replica.
-func lostSlots(w Wanted, v cluster.View) cluster.SlotSet {
-	var lost cluster.SlotSet
-	if !complete(v) {
-		return lost
-	}
-	if w.Bootstrapped {
-		lost = v.Uncovered()
-	}
-	ghosts := v.Ghosts()
-	shards := v.Shards()
-	for i := range shards {
-		s := &shards[i]
-		alive := slices.ContainsFunc(ghosts, func(g cluster.Ghost) bool { return g.ID == s.ID && g.Answers })
-		if s.Primary.Info == nil && len(s.Replicas) == 0 && !alive {
-			lost = lost.Union(s.Slots)
-		}
-	}
-	return lost
-}
-
-// complete says that every node of every pod was seen.
-func complete(v cluster.View) bool {
-	return !slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return !m.Seen() })
 }

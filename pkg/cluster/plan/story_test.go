@@ -67,7 +67,7 @@ type story struct {
 
 func tell(t *testing.T, text string) string {
 	t.Helper()
-	s := &story{t: t}
+	s := &story{t: t, wanted: plan.Wanted{NodeTimeout: nodeTimeout, Object: "-n shop rdc/demo"}}
 	pending := false // something was done that has consequences to be told
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")

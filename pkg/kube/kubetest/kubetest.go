@@ -52,6 +52,21 @@ func (c *PodControl) Create(_ context.Context, _ *redisv1.RedisCluster, pod *cor
 	return c.Err
 }
 
+// Adopt records the adoption.
+func (c *PodControl) Adopt(_ context.Context, _ *redisv1.RedisCluster, pod *corev1.Pod) error {
+	c.add("adopt " + pod.Name)
+	return c.Err
+}
+
+// DeleteLost records the deletion.
+func (c *PodControl) DeleteLost(_ context.Context, _ *redisv1.RedisCluster, name string, _ types.UID) error {
+	c.add("delete lost " + name)
+	return c.Err
+}
+
+// HostGone says that no host is gone.
+func (*PodControl) HostGone(context.Context, string) (bool, error) { return false, nil }
+
 // Delete asks ok, and records the deletion when it agrees.
 func (c *PodControl) Delete(
 	_ context.Context, rc *redisv1.RedisCluster, name string, uid types.UID, ok func(*corev1.Pod) error,

@@ -16,6 +16,9 @@ const (
 	AnnotationTemplateHash = "redisoperator.io/template-hash"
 	// AnnotationDryRun is set by users, to "true" on a RedisCluster: everything is planned, and nothing is done.
 	AnnotationDryRun = "redisoperator.io/dry-run"
+	// AnnotationGiveUpSlots is set by users, to slots like "0-5460,8000": these may be given out again, empty, when they
+	// are lost with all their copies. It has no effect on slots of which a copy is left or may come back.
+	AnnotationGiveUpSlots = "redisoperator.io/give-up-slots"
 )
 
 // ContainerRedis is the container that carries the user's Redis, in spec.podTemplate and in the pod.

@@ -99,6 +99,8 @@ const (
 	EventMigrationCompleted = "MigrationCompleted"
 	// EventClaimDeleted tells of a volume claim that a scale-in has left and spec.storage.retention is Delete for.
 	EventClaimDeleted = "ClaimDeleted"
+	// EventTookOver tells of a replica that has taken over from a primary that died, and what it may have lost.
+	EventTookOver = "TookOver"
 )
 
 // The most that a status holds of what has no end of its own.

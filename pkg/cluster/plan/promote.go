@@ -1,0 +1,257 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+)
+
+// Redis has voted twice by then, if it could: it votes again after four node-timeouts.
+const voteTimeouts = 3
+
+// promoteOrphanShard has the best copy take the place of a primary that is dead, when Redis elects nobody: a majority
+// of primaries is gone, or no replica has won for voteTimeouts node-timeouts; or the dead is the target of a move that
+// owns no slots yet, whom Redis never replaces. One at a look, so that each gets a config epoch of its own.
+// Invariant: nobody is replaced who may be alive. It needs two witnesses: Kubernetes, or the agent in the pod, says
+// that the primary does not run; and every node that lists it finds it silent. That the operator cannot connect is no
+// proof.
+func promoteOrphanShard(w Wanted, v cluster.View) (Decision, bool) {
+	for _, o := range orphansOf(w, v) {
+		switch {
+		case o.waits == "" && !hasCopy(o.heir):
+			d := promotion(o.heir, fmt.Sprintf("slots %s begin anew at %s, empty: all copies of them were lost",
+				o.shard.Slots, o.heir.Pod.Name))
+			d.Reason = DataLost
+			return d, true
+		case o.waits == "":
+			return promotion(o.heir, fmt.Sprintf("%s takes over slots %s from node %s, which is dead",
+				o.heir.Pod.Name, o.shard.Slots, o.shard.ID.Short())), true
+		}
+	}
+	return promoteTarget(w, v)
+}
+
+func promotion(heir cluster.Member, message string) Decision {
+	return Decision{
+		Step:    Failover{Pod: heir.Pod.Name, Node: heir.ID(), Primary: heir.Follows(), Mode: TakeOver},
+		Reason:  PromotingReplica,
+		Message: message,
+		Requeue: requeueNow,
+	}
+}
+
+// promoteTarget has a replica take the place of a target that is gone and that owned nothing yet: what had arrived of
+// a slot is with it. It takes over from nobody who may come back: every pod was seen to be another node, and no volume
+// is left. Of several the one that has received most does.
+func promoteTarget(w Wanted, v cluster.View) (Decision, bool) {
+	orphans := slices.DeleteFunc(closingsOf(w, v).orphans, func(m cluster.Member) bool { return v.Claimed(m.Follows()) })
+	if len(orphans) == 0 {
+		return Decision{}, false
+	}
+	heir := slices.MaxFunc(orphans, compareHeirs)
+	return promotion(heir, fmt.Sprintf("%s takes the place of node %s, which is gone",
+		heir.Pod.Name, heir.Follows().Short())), true
+}
+
+// waitForFailover says what a shard without its primary waits for: Redis elects, or somebody has to prove that the
+// primary is dead, or to agree.
+// Invariant: while a copy can be promoted nothing else is done about a shard.
+func waitForFailover(w Wanted, v cluster.View) (Decision, bool) {
+	orphans := orphansOf(w, v)
+	if len(orphans) == 0 {
+		return Decision{}, false
+	}
+	var waits, causes []string
+	for _, o := range orphans {
+		if o.lost {
+			return wait(SlotsUncovered, o.waits, requeueWaiting), true
+		}
+		if o.waits != "" && !o.elects && !slices.Contains(causes, o.waits) {
+			causes = append(causes, o.waits)
+		}
+		waits = append(waits, fmt.Sprintf("%s to take over slots %s from node %s",
+			list(podNames(o.shard.Replicas)), o.shard.Slots, o.shard.ID.Short()))
+	}
+	if len(causes) == 0 {
+		return wait(WaitingForFailover, "waiting for "+list(waits)+", which failed", requeueForming), true
+	}
+	return wait(QuorumLost, fmt.Sprintf("too many primaries are gone for Redis to elect: waiting for %s; %s",
+		list(waits), strings.Join(causes[:min(mostNamed, len(causes))], "; ")), requeueWaiting), true
+}
+
+func podNames(members []cluster.Member) []string {
+	names := make([]string, len(members))
+	for i := range members {
+		names[i] = members[i].Pod.Name
+	}
+	return names
+}
+
+// orphan is a shard whose primary is not there.
+type orphan struct {
+	shard cluster.Shard
+	heir  cluster.Member // the best copy
+	waits string         // why it is not promoted; "" when it can be
+	// elects says that enough primaries are there for Redis to elect one of its replicas.
+	elects bool
+	// lost says that the primary is gone for good, and no replica has a copy of what it had.
+	lost bool
+}
+
+// orphansOf is the shards whose primary is not there, and that some node suspects or that is in no pod, but whose
+// replicas are.
+func orphansOf(w Wanted, v cluster.View) []orphan {
+	var orphans []orphan
+	shards := v.Shards()
+	elects := electable(v, shards)
+	for i := range shards {
+		s := shards[i]
+		if s.Primary.Info != nil || len(s.Replicas) == 0 || !failed(v, s.ID) {
+			continue
+		}
+		o := orphan{shard: s, heir: slices.MaxFunc(s.Replicas, compareHeirs), elects: elects}
+		o.waits = o.obstacle(w, v)
+		orphans = append(orphans, o)
+	}
+	return orphans
+}
+
+// electable says that a majority of those who vote, the primaries with slots, is there: one that was not seen and that
+// nobody suspects may be.
+func electable(v cluster.View, shards []cluster.Shard) bool {
+	voters := 0
+	for i := range shards {
+		if shards[i].Primary.Info != nil || !suspected(v, shards[i].ID) {
+			voters++
+		}
+	}
+	return 2*voters > len(shards)
+}
+
+// hasCopy says that the replica has a copy of what its primary had, be it an old one: it has followed since it was
+// started, or there was something on its disk.
+func hasCopy(m cluster.Member) bool { return m.Info.LinkDown != cluster.NeverLinked || m.Info.Keys > 0 }
+
+// compareHeirs puts the better copy last: one that has followed since it was started, then the one that has received
+// most, then the lower ordinal.
+func compareHeirs(a, b cluster.Member) int {
+	follows := func(m cluster.Member) int {
+		if m.Live() && m.Info.LinkDown != cluster.NeverLinked {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(follows(a), follows(b)), cmp.Compare(a.Info.ReplOffset, b.Info.ReplOffset),
+		cmp.Compare(b.Pod.Ordinal, a.Pod.Ordinal))
+}
+
+// obstacle is why the heir cannot be promoted yet; "" when it can.
+func (o *orphan) obstacle(w Wanted, v cluster.View) string {
+	name, info := o.heir.Pod.Name, o.heir.Info
+	patience := voteTimeouts * w.NodeTimeout
+	switch proof := alibi(v, o.shard.ID); {
+	case proof != "":
+		return proof
+	case !o.heir.Live():
+		return name + " is not there"
+	case info.LinkUp:
+		return name + " is linked to its primary"
+	case info.LinkDown == cluster.NeverLinked && mayReturn(v):
+		return name + " has an older copy, and the primary may come back from its volume"
+	case !hasCopy(o.heir) && !o.shard.Slots.Minus(w.GiveUp).IsEmpty():
+		o.lost = true
+		return lostMessage(w, o.shard.Slots)
+	case info.CurrentEpoch < newestEpoch(v):
+		return name + " has yet to hear of the newest epoch"
+	case o.elects && info.LinkDown != cluster.NeverLinked && info.LinkDown < patience:
+		return "Redis elects"
+	case !o.elects && w.AskQuorum:
+		return fmt.Sprintf("spec.recovery.quorum is Manual: to have them promoted, run: "+
+			`kubectl patch %s --type=merge -p '{"spec":{"recovery":{"quorum":"Automatic"}}}'`, w.Object)
+	}
+	return ""
+}
+
+// alibi is why the node, which was not seen, is not proven to be dead; "" when it is.
+func alibi(v cluster.View, id cluster.NodeID) string {
+	for _, m := range liveMembers(v) {
+		i := m.Info.Table.Index(id)
+		if i < 0 {
+			continue
+		}
+		if f := m.Info.Table[i].Flags; !f.PFail && !f.Fail && !f.NoAddr {
+			return fmt.Sprintf("%s does not suspect node %s yet", m.Pod.Name, id.Short())
+		}
+	}
+	for _, m := range slices.Concat(v.Members, v.Aside) {
+		if mayRun(m) && mayBe(v, m, id) {
+			return fmt.Sprintf("it is not proven that node %s is dead: %s", id.Short(), silence(m))
+		}
+	}
+	return ""
+}
+
+// mayRun says that redis may run in the pod, although it was not seen.
+func mayRun(m cluster.Member) bool {
+	return m.Info == nil && !m.Down && !m.Pod.HostGone &&
+		(m.Pod.State == cluster.PodRunning || m.Pod.State == cluster.PodTerminating)
+}
+
+// mayBe says that the node may be the one in a pod that was not seen: others know it at the pod's address, or they know
+// nobody there.
+func mayBe(v cluster.View, m cluster.Member, id cluster.NodeID) bool {
+	somebody := false
+	for _, g := range v.Ghosts() {
+		if m.Pod.IP == "" || g.Addr.IP != m.Pod.IP {
+			continue
+		}
+		if g.ID == id {
+			return true
+		}
+		somebody = true
+	}
+	return !somebody
+}
+
+// silence says what would prove that nothing runs in a pod that cannot be asked.
+func silence(m cluster.Member) string {
+	if m.Pod.Host == "" {
+		return m.Pod.Name + " does not answer"
+	}
+	return fmt.Sprintf("%s does not answer; once it is certain that host %s is off, run: "+
+		"kubectl taint node %s node.kubernetes.io/out-of-service=nodeshutdown:NoExecute", m.Pod.Name, m.Pod.Host, m.Pod.Host)
+}
+
+// mayReturn says that a node that is not there may come back from a volume.
+func mayReturn(v cluster.View) bool {
+	return slices.ContainsFunc(v.Volumes, func(ordinal int) bool {
+		return !slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Pod.Ordinal == ordinal && m.Seen() })
+	})
+}
+
+func newestEpoch(v cluster.View) uint64 {
+	var newest uint64
+	for _, m := range v.Members {
+		if m.Info != nil {
+			newest = max(newest, m.Info.CurrentEpoch)
+		}
+	}
+	return newest
+}
+
+// failed says that a table suspects the node, or that it is in no pod.
+func failed(v cluster.View, id cluster.NodeID) bool { return suspected(v, id) || complete(v) }
+
+// suspected says that a table suspects the node, or knows that it has failed.
+func suspected(v cluster.View, id cluster.NodeID) bool {
+	return slices.ContainsFunc(v.Members, func(m cluster.Member) bool {
+		if m.Info == nil {
+			return false
+		}
+		i := m.Info.Table.Index(id)
+		return i >= 0 && (m.Info.Table[i].Flags.Fail || m.Info.Table[i].Flags.PFail)
+	})
+}

@@ -35,11 +35,7 @@ func (v View) Failback() (Handover, bool) {
 	if len(best.links) == 0 {
 		return Handover{}, false
 	}
-	first, last := best.links[0], best.links[len(best.links)-1]
-	if slices.Compare(s.gain(first.from(), first.to()), s.gain(last.from(), last.to())) < 0 {
-		return first, true
-	}
-	return last, true
+	return best.links[len(best.links)-1], true // so that the next one goes where there is room by then
 }
 
 func (h Handover) from() string { return h.Primary.Pod.Host }

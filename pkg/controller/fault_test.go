@@ -85,14 +85,18 @@ func TestFault14_HostThatTheCacheDoesNotKnowYet(t *testing.T) {
 	if err = f.caches.indexers["nodes"].Delete(node); err != nil {
 		t.Fatal(err)
 	}
-	f.life.take()
+	f.powerOff("node2")
+	f.story.take()
 	for range 5 {
 		if _, err := f.look("shop"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if writes := f.life.take(); slices.ContainsFunc(writes, func(w string) bool { return strings.Contains(w, "pods") }) {
-		t.Errorf("writes %q", writes)
+	if told := f.story.take(); slices.ContainsFunc(told, func(e string) bool { return strings.Contains(e, plan.ReplacingLostPod) }) {
+		t.Errorf("events %q", told)
+	}
+	if c := f.condition("shop", redisv1.ConditionProgressing); c.Reason == plan.ReplacingLostPod {
+		t.Errorf("%s: %s", c.Reason, c.Message)
 	}
 }
 

@@ -45,16 +45,21 @@ func (f info) linkUp() bool {
 	return f["master_link_status"] == "up" && f["master_sync_in_progress"] != "1" && !f.loading()
 }
 
-// linkDown is for how long a replica has had no link; 0 for one that has, and for a primary.
+// startsWithin is the most seconds between the start of a replica's process and its first attempt to follow, while it
+// loads next to nothing. One that loads for longer passes for one that has followed.
+const startsWithin = 2
+
+// linkDown is for how long a replica has had no link; 0 for one that has, and for a primary. Servers count it from
+// their first attempt when there has been no link yet.
 func (f info) linkDown() time.Duration {
-	seconds, known := f["master_link_down_since_seconds"]
-	switch {
-	case !f.isReplica() || !known:
+	if !f.isReplica() || f["master_link_down_since_seconds"] == "" {
 		return 0
-	case strings.HasPrefix(seconds, "-"):
+	}
+	seconds := f.number("master_link_down_since_seconds")
+	if seconds < 0 || seconds+startsWithin >= f.number("uptime_in_seconds") {
 		return cluster.NeverLinked
 	}
-	return time.Duration(f.number("master_link_down_since_seconds")) * time.Second
+	return time.Duration(seconds) * time.Second
 }
 
 // offset is how much of the replication stream the node has.

@@ -133,6 +133,28 @@ func TestFault31_QuorumManual(t *testing.T) {
 	}
 }
 
+// A replica that has not heard of the newest epoch would take one that another has already: it hears of it first.
+func TestFault31_EpochsApart(t *testing.T) {
+	t.Parallel()
+	w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true}, 3, 1).Kill("demo-0", "demo-1")
+	view := func() cluster.View {
+		for range mostLooks {
+			view := w.View()
+			d := plan.Next(threeByOne, view)
+			if d.Reason == plan.PromotingReplica {
+				return view
+			}
+			_ = w.Apply(d.Step)
+			w.Tick()
+		}
+		panic("nobody is promoted")
+	}()
+	info(&view, "demo-2").CurrentEpoch = 99
+	if d := plan.Next(threeByOne, view); d.Reason != plan.QuorumLost || !strings.Contains(d.Message, "newest epoch") {
+		t.Errorf("%s: %s", d.Reason, d.Message)
+	}
+}
+
 // A majority is there and votes: the operator leaves it to Redis.
 func TestFault30_MinorityLostIsLeftToRedis(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/redisoperator/redis-operator/pkg/agent"
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
@@ -345,6 +346,35 @@ func TestFault49_ClockJumps(t *testing.T) {
 	}
 	if writes := f.life.take(); len(writes) > 0 {
 		t.Errorf("writes %q", writes)
+	}
+}
+
+// A replica has taken over by itself: that is told once, with what it may have lost, as its agent says.
+func TestFault23_TakeOverIsTold(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, demo())
+	f.converge("shop")
+	shard := f.places[0].world.View().Shards()[0]
+	heir := shard.Replicas[0].Pod.Name
+	f.answers[heir] = func(s agent.Status) (agent.Status, error) {
+		s.LastTakeOver = &agent.TakeOver{
+			PrimaryID: string(shard.ID), Mode: agent.PromoteTakeover, OffsetGap: 42, Millis: 9,
+		}
+		return s, nil
+	}
+	f.story.take()
+	f.mu.Lock()
+	err := f.places[0].world.Restart(shard.Primary.Pod.Name).Apply(plan.Failover{
+		Pod: heir, Node: shard.Replicas[0].ID(), Primary: shard.ID,
+	})
+	f.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.looks(10)
+	told := slices.DeleteFunc(f.story.take(), func(e string) bool { return !strings.Contains(e, redisv1.EventTookOver) })
+	if len(told) != 1 || !strings.HasPrefix(told[0], "shop Warning TookOver "+heir) || !strings.Contains(told[0], "at least 42 bytes") {
+		t.Errorf("events %q", told)
 	}
 }
 

@@ -34,7 +34,10 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	if o.err == nil && o.decision.Reason == plan.Converged {
 		o.err = c.dropSurplusClaims(ctx, rc, view)
 	}
-	return t.pace(o, c.Clock.Now()), errors.Join(o.err, c.report(ctx, rc, o))
+	if err = c.report(ctx, rc, o); err == nil {
+		c.tellTakeOvers(ctx, t)
+	}
+	return t.pace(o, c.Clock.Now()), errors.Join(o.err, err)
 }
 
 // decide asks the rules. What they would move by numbers that nobody knows stays where it is.

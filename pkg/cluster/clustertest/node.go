@@ -355,6 +355,11 @@ func (w *World) promote(n *node, shard cluster.NodeID) {
 	self.role, self.primary, self.epoch = cluster.Primary, "", n.current
 	self.slots, primary.slots = primary.slots, nil
 	n.copying = 0
+	for _, other := range w.running() { // who takes over tells everybody at once
+		if other != n {
+			other.hear(n)
+		}
+	}
 }
 
 // linkDown is for how long a replica has had no link.

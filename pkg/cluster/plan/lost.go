@@ -110,10 +110,11 @@ func lostMessage(w Wanted, lost cluster.SlotSet) string {
 }
 
 // lostSlots is the slots that once had an owner and have none, or one that is in no pod, does not answer anybody, and
-// has no replica.
+// has no replica; none while a node may have a copy of them that does not know whose it is.
 func lostSlots(w Wanted, v cluster.View) cluster.SlotSet {
 	var lost cluster.SlotSet
-	if !accounted(v) || len(v.Aside) > 0 {
+	kept := func(m cluster.Member) bool { return keeps(v, m) }
+	if !accounted(v) || len(v.Aside) > 0 || slices.ContainsFunc(v.Members, kept) {
 		return lost
 	}
 	if w.Bootstrapped {
@@ -129,6 +130,16 @@ func lostSlots(w Wanted, v cluster.View) cluster.SlotSet {
 		}
 	}
 	return lost
+}
+
+// keeps says that the node has a copy of what a node had that is not there and owns nothing any more: somebody has
+// taken its place of whom the replica has not heard, and the copy may be the last.
+func keeps(v cluster.View, m cluster.Member) bool {
+	if m.Info == nil || m.Role() != cluster.Replica || !hasCopy(m) || v.Claimed(m.Follows()) {
+		return false
+	}
+	_, there := v.Member(m.Follows())
+	return !there
 }
 
 // complete says that every node of every pod was seen.

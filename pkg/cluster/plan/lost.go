@@ -59,7 +59,7 @@ func lostGrants(w Wanted, v cluster.View, slots cluster.SlotSet) []Grant {
 	}
 	_, free := slotless(v)
 	heirs := cluster.ChoosePrimaries(standing, free, w.Primaries, w.Replicas)
-	if len(standing) >= w.Primaries {
+	if len(heirs) == 0 { // as many shards as are wanted, or no node to make one of: they are shared out anew later
 		heirs = standing
 	}
 	var grants []Grant
@@ -98,8 +98,8 @@ func reportLostSlots(w Wanted, v cluster.View) (Decision, bool) {
 		return Decision{}, false
 	}
 	if lost.Minus(w.GiveUp).IsEmpty() {
-		return wait(SlotsUncovered, fmt.Sprintf("slots %s have no owner: waiting for empty nodes to give them to", lost),
-			requeueWaiting), true
+		return wait(SlotsUncovered, fmt.Sprintf("slots %s have no owner: waiting for an empty node to give them to, or for"+
+			" a person where some were half way to or from the node that is lost", lost), requeueWaiting), true
 	}
 	return wait(SlotsUncovered, lostMessage(w, lost), requeueWaiting), true
 }
@@ -144,7 +144,7 @@ func keeps(v cluster.View, m cluster.Member) bool {
 
 // complete says that every node of every pod was seen.
 func complete(v cluster.View) bool {
-	return len(v.Aside) == 0 && !slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return !m.Seen() })
+	return !slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return !m.Seen() })
 }
 
 // accounted says that every pod was seen, or cannot have a node that is known: redis never ran in it, or its host is

@@ -167,13 +167,14 @@ func lowestFree(v cluster.View, missing int) []int {
 }
 
 // lastHopes is the volumes without a pod, when slots, or the other end of open ones, are lost but for what may be on
-// them.
+// them, or when all copies of a shard are older than what may be.
 func lastHopes(w Wanted, v cluster.View) []int {
 	gone := slices.ContainsFunc(openSets(v), func(set openSet) bool {
 		_, seen := v.Member(set.peer)
 		return !seen
 	})
-	if lostSlots(w, v).IsEmpty() && (!gone || !complete(v)) {
+	stale := slices.ContainsFunc(orphansOf(w, v), func(o orphan) bool { return o.stale })
+	if lostSlots(w, v).IsEmpty() && !stale && (!gone || !complete(v)) {
 		return nil
 	}
 	return lostVolumes(v)

@@ -99,6 +99,8 @@ type orphan struct {
 	elects bool
 	// lost says that the primary is gone for good, and no replica has a copy of what it had.
 	lost bool
+	// stale says that the best copy is an older one, and the primary may come back from a volume.
+	stale bool
 }
 
 // orphansOf is the shards whose primary is not there, and that some node suspects or that is in no pod, but whose
@@ -160,6 +162,7 @@ func (o *orphan) obstacle(w Wanted, v cluster.View) string {
 	case info.LinkUp:
 		return name + " is linked to its primary"
 	case info.LinkDown == cluster.NeverLinked && mayReturn(v):
+		o.stale = true
 		return name + " has an older copy, and the primary may come back from its volume"
 	case !hasCopy(o.heir) && !o.shard.Slots.Minus(w.GiveUp).IsEmpty():
 		o.lost = true
@@ -243,7 +246,9 @@ func newestEpoch(v cluster.View) uint64 {
 }
 
 // failed says that a table suspects the node, or that it is in no pod.
-func failed(v cluster.View, id cluster.NodeID) bool { return suspected(v, id) || complete(v) }
+func failed(v cluster.View, id cluster.NodeID) bool {
+	return suspected(v, id) || complete(v) && len(v.Aside) == 0
+}
 
 // suspected says that a table suspects the node, or knows that it has failed.
 func suspected(v cluster.View, id cluster.NodeID) bool {

@@ -358,7 +358,7 @@ func (r *run) mayGo(view cluster.View, s plan.DeletePod) {
 	case m.Pod.State == cluster.PodPending && m.Info == nil && s.NeverStarted:
 	case m.Info == nil || view.Claimed(m.ID()):
 		r.fail("%s may own slots", s.Pod)
-	default:
+	case m.Role() == cluster.Replica:
 		for _, shard := range view.Shards() {
 			others := slices.DeleteFunc(shard.Synced(), func(c cluster.Member) bool { return c.ID() == m.ID() })
 			if len(others) < r.wanted.Replicas {
@@ -387,9 +387,21 @@ func (r *run) ended(view cluster.View, d plan.Decision, quiet int) bool {
 		if r.world.Held() == cluster.AllSlots() && 2*dead < len(owners) {
 			r.fail("slots are said to be lost, but a node has them: %s", d.Message)
 		}
-		return r.wanted.GiveUp.IsEmpty() || len(view.Aside) > 0
+		return r.wanted.GiveUp.IsEmpty() || len(view.Aside) > 0 || halfLost(view)
 	}
 	return len(view.Aside) > 0 && (d.Reason == plan.QuorumLost || d.Reason == plan.WaitingForPods) // nobody proves anything
+}
+
+// halfLost says that slots are half way to or from a node that is lost: where their keys are nobody can tell.
+func halfLost(view cluster.View) bool {
+	for _, m := range view.Members {
+		for _, o := range m.Info.Self().Open {
+			if _, there := view.Member(o.Peer); !there {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // whole holds a view that is said to have converged against what is wanted.

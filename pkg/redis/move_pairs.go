@@ -154,11 +154,10 @@ func merge(all, some []Moved, parts []part) {
 	}
 }
 
-// each works on all pairs of nodes at the same time, and on the moves of one pair one after the other.
+// each works on all pairs of nodes at the same time that can be, and on the moves of one pair one after the other.
 func (m *mover) each(
 	ctx context.Context, moves []SlotMove, work func(context.Context, SlotMove) (Moved, error),
 ) ([]Moved, error) {
-	type ends struct{ from, to cluster.NodeID }
 	var order []ends
 	pairs := map[ends][]int{}
 	for i, move := range moves {
@@ -171,21 +170,43 @@ func (m *mover) each(
 	}
 	defer m.guard(ctx, moves)()
 	moved, errs := make([]Moved, len(moves)), make([]error, len(moves))
-	var group errgroup.Group
-	group.SetLimit(m.o.Parallelism)
-	for _, e := range order {
-		group.Go(func() error {
-			for _, i := range pairs[e] {
-				errs[i] = safely(func() (err error) {
-					moved[i], err = work(ctx, moves[i])
-					return err
-				})()
-			}
-			return nil
-		})
+	for _, round := range rounds(order) {
+		var group errgroup.Group
+		group.SetLimit(m.o.Parallelism)
+		for _, e := range round {
+			group.Go(func() error {
+				for _, i := range pairs[e] {
+					errs[i] = safely(func() (err error) {
+						moved[i], err = work(ctx, moves[i])
+						return err
+					})()
+				}
+				return nil
+			})
+		}
+		_ = group.Wait() // the errors are in their place
 	}
-	_ = group.Wait() // the errors are in their place
 	return moved, errors.Join(errs...)
+}
+
+// ends are a source and its target.
+type ends struct{ from, to cluster.NodeID }
+
+// rounds are pairs that can be worked on at the same time: in none of them is a node both source and target, as it may
+// be in moves that were cut. Two servers that send each other keys would wait for each other. And what a node takes
+// gives it a new epoch, with which it would claim what it is giving away at this moment.
+func rounds(order []ends) [][]ends {
+	var all [][]ends
+	for _, e := range order {
+		i := slices.IndexFunc(all, func(round []ends) bool {
+			return !slices.ContainsFunc(round, func(o ends) bool { return o.from == e.to || o.to == e.from })
+		})
+		if i < 0 {
+			i, all = len(all), append(all, nil)
+		}
+		all[i] = append(all[i], e)
+	}
+	return all
 }
 
 // admit makes what keeps two nodes from being asked for too much: when latency counts, each of them has to do with one

@@ -95,13 +95,25 @@ func dataLost(grants []Grant, slots cluster.SlotSet, why string) Decision {
 func reportLostSlots(w Wanted, v cluster.View) (Decision, bool) {
 	lost := lostSlots(w, v)
 	if lost.IsEmpty() {
-		return Decision{}, false
+		return reportKeepers(w, v)
 	}
 	if lost.Minus(w.GiveUp).IsEmpty() {
 		return wait(SlotsUncovered, fmt.Sprintf("slots %s have no owner: waiting for an empty node to give them to, or for"+
 			" a person where some were half way to or from the node that is lost", lost), requeueWaiting), true
 	}
 	return wait(SlotsUncovered, lostMessage(w, lost), requeueWaiting), true
+}
+
+// reportKeepers says which pods may have the last copy of slots that nobody serves, without knowing it.
+func reportKeepers(w Wanted, v cluster.View) (Decision, bool) {
+	unowned := unownedSlots(w, v)
+	pods := podNames(keepers(v))
+	if unowned.IsEmpty() || len(pods) == 0 {
+		return Decision{}, false
+	}
+	return wait(SlotsUncovered, fmt.Sprintf("slots %s have no owner, and %s may have a copy of them: it follows a node"+
+		" that is gone and had none in the end. When it is not needed, delete the pod and its volume", unowned, list(pods)),
+		requeueWaiting), true
 }
 
 func lostMessage(w Wanted, lost cluster.SlotSet) string {
@@ -112,9 +124,16 @@ func lostMessage(w Wanted, lost cluster.SlotSet) string {
 // lostSlots is the slots that once had an owner and have none, or one that is in no pod, does not answer anybody, and
 // has no replica; none while a node may have a copy of them that does not know whose it is.
 func lostSlots(w Wanted, v cluster.View) cluster.SlotSet {
+	if len(keepers(v)) > 0 {
+		return cluster.SlotSet{}
+	}
+	return unownedSlots(w, v)
+}
+
+// unownedSlots is lostSlots, whatever copies there are of nodes that own nothing.
+func unownedSlots(w Wanted, v cluster.View) cluster.SlotSet {
 	var lost cluster.SlotSet
-	kept := func(m cluster.Member) bool { return keeps(v, m) }
-	if !accounted(v) || len(v.Aside) > 0 || slices.ContainsFunc(v.Members, kept) {
+	if !accounted(v) || len(v.Aside) > 0 {
 		return lost
 	}
 	if w.Bootstrapped {
@@ -132,14 +151,13 @@ func lostSlots(w Wanted, v cluster.View) cluster.SlotSet {
 	return lost
 }
 
-// keeps says that the node has a copy of what a node had that is not there and owns nothing any more: somebody has
-// taken its place of whom the replica has not heard, and the copy may be the last.
-func keeps(v cluster.View, m cluster.Member) bool {
-	if m.Info == nil || m.Role() != cluster.Replica || !hasCopy(m) || v.Claimed(m.Follows()) {
-		return false
-	}
-	_, there := v.Member(m.Follows())
-	return !there
+// keepers are the nodes that have a copy of what a node had that is not there and owns nothing any more: somebody may
+// have taken its place of whom the replica has not heard, and the copy may be the last.
+func keepers(v cluster.View) []cluster.Member {
+	return slices.DeleteFunc(slices.Clone(v.Members), func(m cluster.Member) bool {
+		_, there := v.Member(m.Follows())
+		return m.Info == nil || m.Role() != cluster.Replica || !hasCopy(m) || v.Claimed(m.Follows()) || there
+	})
 }
 
 // complete says that every node of every pod was seen.

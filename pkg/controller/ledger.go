@@ -67,6 +67,21 @@ func (l *ledger) look() *ledger {
 	return l
 }
 
+// seeRoles remembers since when the same nodes have been the primaries. It is calm once primaries would vote about each
+// of them again: they do so once in two node-timeouts (cluster.c, clusterSendFailoverAuthIfNeeded), and who hands over
+// stops writes until it has their votes.
+func (l *ledger) seeRoles(v cluster.View, nodeTimeout time.Duration, now time.Time) {
+	var roles []cluster.NodeID
+	for _, c := range v.Owners() {
+		roles = append(roles, c.Node)
+	}
+	slices.Sort(roles)
+	if l.rolesSince.IsZero() || !slices.Equal(roles, l.roles) {
+		l.roles, l.rolesSince = roles, now
+	}
+	l.calm = now.Sub(l.rolesSince) > 2*nodeTimeout
+}
+
 // ledger is what is remembered of one cluster.
 type ledger struct {
 	uid        types.UID
@@ -74,6 +89,11 @@ type ledger struct {
 
 	// stopping is since when pods have been seen to be on their way out.
 	stopping map[types.UID]time.Time
+
+	// roles are the primaries that own slots, and rolesSince when they were first seen to be these: see seeRoles.
+	roles      []cluster.NodeID
+	rolesSince time.Time
+	calm       bool
 
 	// reign is the generation of this operator's orders; 0: it has given none.
 	reign int64

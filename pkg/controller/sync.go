@@ -11,6 +11,7 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
 // sync brings one RedisCluster one step closer to its spec, and says when to look again; 0: at the next event.
@@ -24,6 +25,7 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 		return 0, errors.Join(err, c.report(ctx, rc, outcome{err: err}))
 	}
 	t := target{rc, view, a, c.ledgers.of(rc).look()}
+	t.ledger.seeRoles(view, objects.NodeTimeout(rc), c.Clock.Now())
 	o := outcome{view: view, observed: true, decision: t.decide()}
 	if rehearsed(rc) {
 		o.rehearsal = rehearse(rc, view)
@@ -40,9 +42,12 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	return t.pace(o, c.Clock.Now()), errors.Join(o.err, err)
 }
 
-// decide asks the rules. What they would move by numbers that nobody knows stays where it is.
+// decide asks the rules. What they would move by numbers that nobody knows stays where it is, and roles that have only
+// just changed stay as they are for a while.
 func (t target) decide() plan.Decision {
-	d := plan.Next(wanted(t.rc), t.view)
+	w := wanted(t.rc)
+	w.Failback = w.Failback && t.ledger.calm
+	d := plan.Next(w, t.view)
 	if t.view.Weights == nil && t.ledger.unmeasured != nil && movesSlots(d.Step) {
 		return plan.Decision{
 			Step: plan.Wait{}, Reason: redisv1.ReasonSlotsNotMeasured, Message: t.ledger.unmeasured.Error(), Requeue: pause,

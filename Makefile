@@ -83,7 +83,8 @@ integration: engines ## Only what talks to real Redis and Valkey servers
 	$(WITH_REDIS) go test -race -count=1 -timeout 15m ./pkg/redis/... ./pkg/redisnode/...
 
 .PHONY: test-long
-test-long: engines ## Moves of slots against crashes at random times, many more of them (MOVE_SEED=n, SEED=n for the same again)
+test-long: engines ## Random histories and crashes, many more of them (MOVE_SEED=n, SEED=n for the same again)
+	go test -count=1 -timeout 60m ./pkg/cluster/plan -rapid.seed=0 -rapid.checks=10000
 	$(WITH_REDIS) MOVE_RUNS=400 SEEDED_RUNS=60 go test -count=1 -timeout 120m -v -run 'MoveSlots_Crashes|MoveAtomic_Faults' ./pkg/redis
 
 .PHONY: e2e

@@ -18,10 +18,13 @@ import (
 )
 
 // TestMain has rapid play 1,000 histories in each of four tests, and look at 6 clusters 1,000 times in the fifth:
-// 10,000 random clusters, unless the command line says otherwise.
+// 10,000 random clusters, unless the command line says otherwise. They are the same ones every time, so that a change is
+// blamed for what it breaks and not for its luck: -rapid.seed=0 draws others, as `make test-long` does.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "1000"); err != nil {
-		panic(err)
+	for name, value := range map[string]string{"rapid.checks": "1000", "rapid.seed": "3"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
 	flag.Parse()
 	debug.SetGCPercent(400) // views are many and short-lived
@@ -268,7 +271,8 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 	case plan.MoveSlots:
 		r.mayMove(view, s)
 	case plan.CloseSlots:
-		if stranger {
+		// To cancel what servers do by themselves changes nothing.
+		if stranger && len(s.Finish)+len(s.Undo)+len(s.Clear) > 0 {
 			r.fail("slots are closed while a stranger is among the nodes")
 		}
 	case plan.Failover:

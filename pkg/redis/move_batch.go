@@ -159,8 +159,7 @@ func (c *carrier) migrate(p *packet, part batchPart, limit time.Duration) {
 	if auth != (Credentials{}) {
 		words += 3
 	}
-	replace := part.work.conflict || part.work.stale
-	if replace {
+	if part.work.conflict {
 		words++
 	}
 	p.begin(words)
@@ -170,7 +169,7 @@ func (c *carrier) migrate(p *packet, part batchPart, limit time.Duration) {
 	p.word("")
 	p.word("0")
 	p.word(strconv.FormatInt(limit.Milliseconds(), 10))
-	if replace {
+	if part.work.conflict {
 		p.word("REPLACE")
 	}
 	if auth != (Credentials{}) {

@@ -50,9 +50,9 @@ type slotWork struct {
 	keys  keyList
 	sizes []int64 // of the keys; nil when nobody has asked
 	next  int     // the first key that has not been sent
-	// conflict says that some of the keys are at the other end, too, and stale that this is our own doing.
-	conflict, stale bool
-	left            int64 // keys, when they were last counted
+	// conflict says that some of the keys are at the other end, too.
+	conflict bool
+	left     int64 // keys, when they were last counted
 }
 
 // biggest is the largest key of the slot and its size.
@@ -76,14 +76,11 @@ type carrier struct {
 	arrivals door // at the target; it may have several sources
 	options  MoveOptions
 	wires    []*wire // to the node that keys leave, one for each batch under way
-	guest    *wire   // to the node that they come to
 	// weigh says that the sizes of keys have to be asked for: one may be too big.
 	weigh     bool
 	meanBytes float64 // of a key
 	// drop says that keys are deleted where they are.
 	drop bool
-	// byValue says that keys go through couriers, where they can.
-	byValue bool
 	// screen settles keys that are at both ends before they are sent; nil where nothing has to be known of them.
 	screen func(context.Context, []*slotWork) (int64, error)
 	// settle brings keys that are at both ends to the target alone, or lets them be sent with REPLACE.
@@ -98,20 +95,17 @@ type carrier struct {
 
 func newCarrier(from, to *moveNode, p *pace, arrivals door, o MoveOptions) *carrier {
 	c := &carrier{from: from, to: to, pace: p, arrivals: arrivals, options: o, drop: o.Engine == EngineSlotsOnly}
-	c.guest = from.c.newWire(to.Endpoint)
 	for range cap(p.gate) {
 		c.wires = append(c.wires, from.c.newWire(from.Endpoint))
 	}
 	if from.info.Keys > 0 {
 		c.meanBytes = float64(from.info.DataBytes) / float64(from.info.Keys)
 	}
-	c.byValue = !c.drop && o.Profile != ProfileThroughput
-	c.weigh = c.byValue || !c.drop && o.MaxKeyBytes > 0 && from.info.DataBytes > o.MaxKeyBytes
+	c.weigh = !c.drop && o.MaxKeyBytes > 0 && from.info.DataBytes > o.MaxKeyBytes
 	return c
 }
 
 func (c *carrier) close() {
-	c.guest.close()
 	for _, w := range c.wires {
 		w.close()
 	}
@@ -302,23 +296,6 @@ func (c *carrier) settleAll(ctx context.Context, works []*slotWork) error {
 
 // sendAll sends all keys that are known.
 func (c *carrier) sendAll(ctx context.Context, works []*slotWork) error {
-	var byValue, rest []*slotWork
-	for _, w := range works {
-		if c.couriers(w) {
-			byValue = append(byValue, w)
-		} else {
-			rest = append(rest, w)
-		}
-	}
-	courier := &courier{c: c, from: c.wires[0], to: c.guest}
-	if err := courier.send(ctx, byValue); err != nil {
-		return err
-	}
-	return c.migrateAll(ctx, rest)
-}
-
-// migrateAll has the source send all keys that are known.
-func (c *carrier) migrateAll(ctx context.Context, works []*slotWork) error {
 	queue := &batches{carrier: c, works: works}
 	var group errgroup.Group
 	for _, w := range c.wires {

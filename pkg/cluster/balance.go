@@ -54,7 +54,7 @@ func Even(holdings []Holding, weights *Weights) bool {
 		return len(balanceCounts(sorted)) == 0
 	}
 	s := newScale(sorted, weights)
-	return s == nil || s.even(max(s.share/startTolerance, s.tolerance))
+	return s == nil || s.even(s.startTolerance())
 }
 
 func byNode(holdings []Holding) []*Holding {

@@ -32,12 +32,25 @@ const (
 //
 // A slot that is heavier than a share moves only from a shard that leaves. The share of the others is then what is
 // left for each of them.
+//
+// Where shares are made of few slots, the light ones may have filled all receivers when it is the turn of the others.
+// The heavier ones are then dealt out first, at the cost of shorter ranges.
 func balanceWeights(holdings []*Holding, weights *Weights) []Transfer {
 	s := newScale(holdings, weights)
 	if s == nil || s.even(s.tolerance) {
 		return nil
 	}
-	s.level()
+	s.plan()
+	if !s.level(s.startTolerance()) {
+		s = newScale(holdings, weights)
+		s.plan(s.deal)
+	}
+	return s.transfers()
+}
+
+// plan finds a goal for what is to move, with first before the other ways to place what a shard gives that stays.
+func (s *scale) plan(first ...func(from *pan, w int64) *pan) {
+	s.agree()
 	fill := s.filling()
 	for _, p := range s.pans {
 		if p.Leaves {
@@ -47,8 +60,9 @@ func balanceWeights(holdings []*Holding, weights *Weights) []Transfer {
 	}
 	for _, p := range s.stay {
 		if p.gives {
-			s.give(p, fill)
-			s.give(p, s.settle)
+			for _, place := range append(first, fill, s.settle) {
+				s.give(p, place)
+			}
 		}
 	}
 	s.keep = s.share // when it was not enough
@@ -58,7 +72,6 @@ func balanceWeights(holdings []*Holding, weights *Weights) []Transfer {
 			s.give(p, s.settleFar)
 		}
 	}
-	return s.transfers()
 }
 
 // scale knows what everybody weighs, and what has been planned.
@@ -208,20 +221,25 @@ func (s *scale) findShare() {
 	}
 }
 
+// startTolerance is how far from its share a shard may be before anything begins.
+func (s *scale) startTolerance() int64 { return max(s.share/startTolerance, s.tolerance) }
+
 // even says that nobody leaves with slots or stays without, and nobody is further from its share than that.
 func (s *scale) even(tolerance int64) bool {
-	return !slices.ContainsFunc(s.pans, func(p *pan) bool {
-		if p.Leaves {
-			return len(p.slots) > 0
-		}
-		return len(p.slots) == 0 || p.load < s.share-tolerance || p.load > max(p.fixed, s.share+tolerance)
+	return s.level(tolerance) && !slices.ContainsFunc(s.pans, func(p *pan) bool { return p.Leaves == (len(p.slots) > 0) })
+}
+
+// level says that nobody that stays is further from its share than that, with what is planned.
+func (s *scale) level(tolerance int64) bool {
+	return !slices.ContainsFunc(s.stay, func(p *pan) bool {
+		return p.load < s.share-tolerance || p.load > max(p.fixed, s.share+tolerance)
 	})
 }
 
-// level finds how much givers keep and receivers want, so that the least moves and both are the same amount. What
+// agree finds how much givers keep and receivers want, so that the least moves and both are the same amount. What
 // has to go fills those that have the least. When it is not enough for those that are not even, those that have the
 // most give more: they may have received, so nothing less is a reason to ask them.
-func (s *scale) level() {
+func (s *scale) agree() {
 	low, high := s.share-s.near, s.share+s.near
 	lacking := int64(0)
 	for _, p := range s.stay {
@@ -286,6 +304,14 @@ func (s *scale) filling() func(from *pan, w int64) *pan {
 		}
 		return nil
 	}
+}
+
+// deal spreads what is heavier than most over those that have the least, as long as nobody gets more than its share.
+func (s *scale) deal(_ *pan, w int64) *pan {
+	if to := s.lightest(); w > s.light && to.load+w <= s.share {
+		return to
+	}
+	return nil
 }
 
 // settle finds a place for what did not fit: it has to be found only for what leaves.

@@ -91,7 +91,7 @@ test-long: engines ## Random histories and crashes, many more of them (MOVE_SEED
 e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName for one)
 	@NODES=3 $(MAKE) lab-up lab-images
 	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
-	  go test -tags e2e ./test/e2e/... -p 1 -count=1 -timeout 40m -v $(E2E)
+	  go test -tags e2e ./test/e2e/... -p 1 -count=1 -timeout 60m -v $(E2E)
 
 .PHONY: chaos
 chaos: helm ## Faults drawn by seed, in the lab: make chaos SEED=1 DURATION=10m

@@ -118,6 +118,8 @@ type Pod struct {
 	Overdue bool
 	// Outdated says that it was made from another template than the spec's.
 	Outdated bool
+	// AgentOutdated says that its agent is of another image than it is to be, and can be changed in the running pod.
+	AgentOutdated bool
 	// Trouble is the reason and message of what keeps it from starting: "ImagePullBackOff: ...";
 	// "" when there is none.
 	Trouble string

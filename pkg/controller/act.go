@@ -61,7 +61,7 @@ func movesSlots(step plan.Step) bool {
 		return true
 	case plan.CloseSlots:
 		return len(s.Finish) > 0 || len(s.Undo) > 0
-	case plan.CreatePods, plan.DeletePod, plan.Meet, plan.AddSlots, plan.Replicate, plan.Forget,
+	case plan.CreatePods, plan.DeletePod, plan.UpdateAgent, plan.Meet, plan.AddSlots, plan.Replicate, plan.Forget,
 		plan.Failover, plan.Wait:
 	}
 	return false
@@ -84,6 +84,8 @@ func (c *Controller) carryOut(ctx context.Context, t target, d plan.Decision) er
 		return c.createPods(ctx, t, s)
 	case plan.DeletePod:
 		return c.deletePod(ctx, t, s)
+	case plan.UpdateAgent:
+		return c.Pods.SetImages(ctx, t.rc, objects.NewAgentImage(t.rc, s.Pod, types.UID(s.UID), c.Images))
 	case plan.Meet:
 		return c.meet(ctx, t, s)
 	case plan.AddSlots:
@@ -131,8 +133,8 @@ func (c *Controller) createPods(ctx context.Context, t target, s plan.CreatePods
 	})
 }
 
-// deletePod deletes a pod that holds nothing. Its node is asked again at the last moment: it may have been given
-// slots or a role since it was seen.
+// deletePod deletes a pod that holds nothing, or nothing that others have not. Its node is asked again at the last
+// moment: it may have been given slots or a role since it was seen.
 func (c *Controller) deletePod(ctx context.Context, t target, s plan.DeletePod) error {
 	if s.HostGone {
 		return c.Pods.DeleteLost(ctx, t.rc, s.Pod, types.UID(s.UID))
@@ -141,15 +143,18 @@ func (c *Controller) deletePod(ctx context.Context, t target, s plan.DeletePod) 
 		if s.NeverStarted && everStarted(live) {
 			return errors.New("it has started redis by now")
 		}
-		return c.holdsNothing(ctx, t, s.Pod)
+		if s.Stopped && running(live) {
+			return errors.New("it runs redis by now")
+		}
+		return c.holdsNothing(ctx, t, s)
 	}
 	return c.Pods.Delete(ctx, t.rc, s.Pod, types.UID(s.UID), unneeded)
 }
 
 // holdsNothing fails for a node that owns slots, that may have the last copy of a shard, or that cannot be asked.
-// A node that was not seen is one that never started, or whose pod has ended: the rule did not rely on it.
-func (c *Controller) holdsNothing(ctx context.Context, t target, pod string) error {
-	ep, err := t.endpoint(pod)
+// A node that was not seen is one that never started, or whose pod has ended or crashed: the rule did not rely on it.
+func (c *Controller) holdsNothing(ctx context.Context, t target, s plan.DeletePod) error {
+	ep, err := t.endpoint(s.Pod)
 	if err != nil {
 		return nil //nolint:nilerr // it was not seen
 	}
@@ -163,8 +168,30 @@ func (c *Controller) holdsNothing(ctx context.Context, t target, pod string) err
 		return fmt.Errorf("its node owns slots %s by now", self.Slots)
 	case len(self.Open) > 0, len(now.Info.Tasks) > 0:
 		return errors.New("slots are on their way to or from its node by now")
+	case s.Primary != "":
+		return c.hasEverything(ctx, t, s.Primary, self)
 	case self.Role == cluster.Replica && !now.Info.LinkUp:
 		return errors.New("its node is a replica whose link is down by now: it may have the last copy")
+	}
+	return nil
+}
+
+// hasEverything fails unless the primary of a replica is there, and still a primary: it has what the replica has.
+func (c *Controller) hasEverything(ctx context.Context, t target, primary cluster.NodeID, replica cluster.Node) error {
+	m, _ := t.view.Member(primary)
+	ep, err := t.endpoint(m.Pod.Name)
+	if err != nil {
+		return err
+	}
+	now := c.Redis.ObserveAll(ctx, []redis.Endpoint{ep})[0]
+	if now.Err != nil {
+		return now.Err
+	}
+	switch self := now.Info.Self(); {
+	case replica.PrimaryID != primary:
+		return fmt.Errorf("its node follows node %s by now, not %s", replica.PrimaryID.Short(), primary.Short())
+	case self.ID != primary || self.Role != cluster.Primary:
+		return fmt.Errorf("node %s is no primary by now: it may have the last copy", primary.Short())
 	}
 	return nil
 }

@@ -18,6 +18,8 @@ type PodControl interface {
 	Create(ctx context.Context, rc *redisv1.RedisCluster, pod *corev1.Pod) error
 	// Adopt gives a pod of the cluster the labels back that somebody has taken away.
 	Adopt(ctx context.Context, rc *redisv1.RedisCluster, pod *corev1.Pod) error
+	// SetImages changes images in a running pod.
+	SetImages(ctx context.Context, rc *redisv1.RedisCluster, pod *corev1.Pod) error
 	Delete(ctx context.Context, rc *redisv1.RedisCluster, name string, uid types.UID, ok func(*corev1.Pod) error) error
 	// DeleteLost deletes a pod whose host is gone for good.
 	DeleteLost(ctx context.Context, rc *redisv1.RedisCluster, name string, uid types.UID) error

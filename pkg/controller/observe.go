@@ -80,6 +80,8 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 // memberOf is a pod whose node was not asked yet.
 func (c *Controller) memberOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Member {
 	m := cluster.Member{Pod: podOf(rc, pod, hosts), Down: everStarted(pod) && !running(pod)}
+	inPlace := rc.Spec.Update.Redisnode != redisv1.RedisnodeWithPods || !everStarted(pod)
+	m.Pod.AgentOutdated = inPlace && objects.AgentImage(pod) != c.Images.Redisnode
 	if m.Pod.State == cluster.PodPending {
 		m.Pod.Trouble += c.claimTrouble(rc, pod)
 	}

@@ -13,6 +13,7 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
 // outcome is what one sync saw, decided and came to.
@@ -35,6 +36,7 @@ func statusOf(rc *redisv1.RedisCluster, o outcome, now time.Time) redisv1.RedisC
 	if o.observed {
 		describe(&s, o.view)
 		s.NodesPlacement, s.PlacementMessage = placementOf(rc, o.view)
+		s.Update = updateOf(rc, o.view)
 	}
 	if o.observed && o.rehearsal == nil {
 		s.Migration = migrationOf(s.Migration, o.moves, now)
@@ -97,9 +99,21 @@ func placementOf(rc *redisv1.RedisCluster, v cluster.View) (redisv1.NodesPlaceme
 	return redisv1.PlacementOptimal, ""
 }
 
+// updateOf is how far the pods are what the spec says.
+func updateOf(rc *redisv1.RedisCluster, v cluster.View) *redisv1.UpdateStatus {
+	s := &redisv1.UpdateStatus{Template: objects.TemplateHash(rc)}
+	for _, m := range v.Members {
+		if !m.Pod.Outdated {
+			s.UpdatedPods++
+		}
+	}
+	return s
+}
+
 func nodeStatus(m cluster.Member) redisv1.NodeStatus {
 	n := redisv1.NodeStatus{
 		PodName: m.Pod.Name, IP: m.Pod.IP, Host: m.Pod.Host, Zone: m.Pod.Zone, Role: redisv1.RoleNone,
+		Outdated: m.Pod.Outdated,
 	}
 	if !m.Seen() {
 		return n
@@ -166,12 +180,12 @@ func progressingCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition 
 }
 
 // atRest are the reasons of decisions after which nothing is under way.
-var atRest = []string{plan.Converged, plan.Paused, plan.DataDoesNotFit}
+var atRest = []string{plan.Converged, plan.Paused, plan.DataDoesNotFit, plan.UpdateAwaitsApproval}
 
 // needAttention are the reasons of decisions to wait for a person.
 var needAttention = []string{
 	plan.SlotsUncovered, plan.QuorumLost, plan.ForeignNodes, plan.TwinNodes, plan.StrayKeys, plan.SlotsHalfMoved,
-	plan.DataDoesNotFit,
+	plan.DataDoesNotFit, plan.DowngradeRefused,
 }
 
 func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {

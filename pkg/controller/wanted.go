@@ -13,19 +13,25 @@ import (
 // wanted says what the spec asks for, in the words of the rules. The spec has its defaults.
 func wanted(rc *redisv1.RedisCluster) plan.Wanted {
 	return plan.Wanted{
-		Primaries:    int(*rc.Spec.NumberOfMaster),
-		Replicas:     int(*rc.Spec.ReplicationFactor),
-		Bootstrapped: rc.Status.Bootstrapped,
-		ZoneAware:    *rc.Spec.Placement.ZoneAware,
-		Paused:       rc.Spec.Paused,
-		Moving:       rc.Status.Migration != nil,
-		Overfill:     rc.Spec.Migration.Engine == redisv1.EngineSlotsOnly,
-		GiveUp:       givenUp(rc),
-		AskQuorum:    rc.Spec.Recovery.Quorum == redisv1.QuorumManual,
-		Failback:     *rc.Spec.Placement.Failback,
-		NodeTimeout:  objects.NodeTimeout(rc),
-		Object:       fmt.Sprintf("-n %s rdc/%s", rc.Namespace, rc.Name),
+		Primaries:     int(*rc.Spec.NumberOfMaster),
+		Replicas:      int(*rc.Spec.ReplicationFactor),
+		Bootstrapped:  rc.Status.Bootstrapped,
+		ZoneAware:     *rc.Spec.Placement.ZoneAware,
+		Paused:        rc.Spec.Paused,
+		Moving:        rc.Status.Migration != nil,
+		Overfill:      rc.Spec.Migration.Engine == redisv1.EngineSlotsOnly,
+		GiveUp:        givenUp(rc),
+		AskQuorum:     rc.Spec.Recovery.Quorum == redisv1.QuorumManual,
+		Failback:      *rc.Spec.Placement.Failback,
+		HoldPrimaries: rc.Spec.Update.Strategy == redisv1.UpdateSupervised && !approved(rc),
+		NodeTimeout:   objects.NodeTimeout(rc),
+		Object:        fmt.Sprintf("-n %s rdc/%s", rc.Namespace, rc.Name),
 	}
+}
+
+// approved says that somebody has agreed to the update to this very template.
+func approved(rc *redisv1.RedisCluster) bool {
+	return rc.Annotations[redisv1.AnnotationApprovedTemplate] == objects.TemplateHash(rc)
 }
 
 // givenUp is the slots whose data may be given up once it is lost: all of them by the spec, or those that somebody has

@@ -362,6 +362,10 @@ func statusIn(m cluster.Member) corev1.PodStatus {
 	case cluster.PodRunning, cluster.PodTerminating:
 		redisIs.State.Running = &corev1.ContainerStateRunning{}
 	}
+	if m.Pod.Trouble != "" && m.Info == nil && m.Pod.State == cluster.PodRunning {
+		redisIs.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+		redisIs.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, Message: m.Pod.Trouble}
+	}
 	ready := corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionFalse}
 	if m.Pod.Ready && m.Pod.State == cluster.PodRunning {
 		ready.Status = corev1.ConditionTrue

@@ -72,6 +72,44 @@ func (c *PodControl) Adopt(ctx context.Context, rc *redisv1.RedisCluster, wanted
 	return c.label(ctx, live, wanted.Labels)
 }
 
+// SetImages changes images of containers in a running pod, and annotations with them. Of the wanted pod only these,
+// the name and the UID are looked at. Another pod under the name, and a change between the look and the write, are
+// ErrStale.
+func (c *PodControl) SetImages(ctx context.Context, rc *redisv1.RedisCluster, wanted *corev1.Pod) error {
+	pods := c.client.CoreV1().Pods(wanted.Namespace)
+	live, err := pods.Get(ctx, wanted.Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("get pod %s: %w", wanted.Name, stale(err))
+	}
+	if err = checkOwner("Pod", live, rc); err != nil {
+		return err
+	}
+	if live.UID != wanted.UID {
+		return fmt.Errorf("change images of pod %s: %w: its UID is %s, not %s", live.Name, ErrStale, live.UID, wanted.UID)
+	}
+	var containers []map[string]string
+	for i := range wanted.Spec.InitContainers {
+		c := &wanted.Spec.InitContainers[i]
+		containers = append(containers, map[string]string{"name": c.Name, "image": c.Image})
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{
+			"uid": live.UID, "resourceVersion": live.ResourceVersion, "annotations": wanted.Annotations,
+		},
+		"spec": map[string]any{"initContainers": containers},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = pods.Patch(ctx, live.Name, types.StrategicMergePatchType, patch,
+		metav1.PatchOptions{FieldManager: fieldManager})
+	if err != nil {
+		return fmt.Errorf("change images of pod %s: %w", live.Name, stale(err))
+	}
+	c.events.Eventf(rc, corev1.EventTypeNormal, "PodChanged", "changed the image of the agent in pod %s", live.Name)
+	return nil
+}
+
 // label gives a pod the labels that it lacks.
 func (c *PodControl) label(ctx context.Context, live *corev1.Pod, wanted map[string]string) error {
 	if Labelled(live, wanted) {

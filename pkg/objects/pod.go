@@ -60,6 +60,7 @@ func NewPod(rc *redisv1.RedisCluster, ordinal int, images Images) *corev1.Pod {
 	maps.Copy(pod.Labels, ordinalLabels(rc, ordinal))
 	maps.Copy(pod.Annotations, template.Annotations)
 	pod.Annotations[redisv1.AnnotationTemplateHash] = TemplateHash(rc)
+	pod.Annotations[redisv1.AnnotationRedisnodeImage] = images.Redisnode
 
 	spec := &pod.Spec
 	identify(spec, rc, pod.Name)

@@ -39,6 +39,8 @@ func adviceOn(rc *redisv1.RedisCluster, reason string) string {
 	switch reason {
 	case plan.Paused:
 		return "It goes on after: " + ourCommand(rc, "resume")
+	case plan.UpdateAwaitsApproval:
+		return "Masters are replaced after: " + ourCommand(rc, "approve")
 	case redisv1.ReasonDryRun:
 		return fmt.Sprintf("To see the plan: %s. %s", ourCommand(rc, "plan"), carryOut(rc))
 	case plan.DataDoesNotFit:

@@ -101,6 +101,7 @@ func (c *command) root() *cobra.Command {
 	c.showFlags(tree)
 	root.AddCommand(tree, c.statusCommand(), c.planCommand(),
 		c.verb("why NAME", "Say what the operator is doing with a RedisCluster, and why", c.why),
+		c.verb("approve NAME", "Let a supervised update of a RedisCluster come to its masters", c.approve),
 		c.verb("pause NAME", "Let the operator begin nothing more with a RedisCluster", c.setPaused(true)),
 		c.verb("resume NAME", "Let the operator go on with a RedisCluster", c.setPaused(false)))
 	return root

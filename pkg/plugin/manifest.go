@@ -110,7 +110,9 @@ func (c Clients) tryUpdate(
 }
 
 // outlinedFields of the spec are what a plan is made of, or say how it is carried out.
-var outlinedFields = []string{"migration", "numberOfMaster", "paused", "placement", "replicationFactor"}
+var outlinedFields = []string{
+	"migration", "numberOfMaster", "paused", "placement", "podTemplate", "replicationFactor", "update",
+}
 
 // notOutlined are the fields in which two specs differ and which a plan says nothing of, sorted.
 func notOutlined(a, b *redisv1.RedisClusterSpec) []string {

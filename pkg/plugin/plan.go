@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/yaml"
 
@@ -178,7 +179,13 @@ func (p *prospect) something() bool {
 
 // outline makes the plan by the operator's own rules.
 func (p *prospect) outline(live []LiveInfo) {
-	o := plan.Outline(wantedOf(p.rc), viewOf(p.rc, live))
+	view := viewOf(p.rc, live)
+	if !equality.Semantic.DeepEqual(p.before.Spec.PodTemplate, p.rc.Spec.PodTemplate) {
+		for i := range view.Members {
+			view.Members[i].Pod.Outdated = true
+		}
+	}
+	o := plan.Outline(wantedOf(p.rc), view)
 	p.outlined, p.moves, p.failover, p.waits = true, o.Moves, o.Failovers, o.Waits
 	p.status = redisv1.PlanStatus{
 		Steps: o.Steps, PodsDeleted: o.PodsDeleted, Slots: int32(o.Slots), Keys: o.Keys, //nolint:gosec // at most 16384

@@ -36,6 +36,7 @@ func viewOf(rc *redisv1.RedisCluster, live []LiveInfo) cluster.View {
 		_, ordinal := splitPod(n.PodName)
 		m := cluster.Member{Pod: cluster.Pod{
 			Name: n.PodName, Ordinal: ordinal, IP: n.IP, Host: n.Host, Zone: n.Zone, State: cluster.PodRunning, Ready: true,
+			Outdated: n.Outdated,
 		}}
 		if n.ID != "" {
 			m.Info = infoOf(rc, said[n.PodName])

@@ -110,7 +110,8 @@ func standstill(rc *redisv1.RedisCluster) string {
 // standsStill says of a reason that only a person can change something about it.
 func standsStill(reason string) bool {
 	return slices.Contains([]string{
-		plan.Paused, plan.DataDoesNotFit, redisv1.ReasonDryRun, redisv1.ReasonInvalidSpec, redisv1.ReasonKeyTooBig,
+		plan.Paused, plan.DataDoesNotFit, plan.UpdateAwaitsApproval,
+		redisv1.ReasonDryRun, redisv1.ReasonInvalidSpec, redisv1.ReasonKeyTooBig,
 	}, reason)
 }
 

@@ -49,6 +49,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &redisv1.RedisClusterStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &redisv1.StorageSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("UpdateSpec"):
+		return &redisv1.UpdateSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("UpdateStatus"):
+		return &redisv1.UpdateStatusApplyConfiguration{}
 
 	}
 	return nil

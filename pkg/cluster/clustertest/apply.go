@@ -24,6 +24,8 @@ func (w *World) Apply(step plan.Step) error {
 		}
 	case plan.DeletePod:
 		errs = append(errs, w.deletePod(s))
+	case plan.UpdateAgent:
+		errs = append(errs, w.updateAgent(s))
 	case plan.Meet:
 		for _, m := range s.Meetings {
 			errs = append(errs, w.meetAll(m))
@@ -89,11 +91,14 @@ func (w *World) deletePod(s plan.DeletePod) error {
 	case p.State == cluster.PodPending:
 		w.remove(p)
 		return nil
-	case p.node == nil || p.hidden:
-		return fmt.Errorf("%w: %s cannot be asked", ErrRefused, s.Pod)
+	case s.Stopped && p.node == nil:
+		w.Stop(s.Pod)
+		return nil
+	case p.node == nil || p.hidden || s.Stopped:
+		return fmt.Errorf("%w: %s cannot be asked, or runs", ErrRefused, s.Pod)
 	case p.node.self().slots != nil:
 		return fmt.Errorf("%w: %s owns slots", ErrRefused, s.Pod)
-	case w.forsaken(p.node):
+	case w.forsaken(p.node), s.Primary != "" && p.node.self().primary != s.Primary:
 		return fmt.Errorf("%w: the primary of %s is not there", ErrRefused, s.Pod)
 	}
 	p.node.data = dataset{} // nobody will come for what is on its volume

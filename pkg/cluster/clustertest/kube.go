@@ -17,6 +17,8 @@ func (w *World) Tick() {
 		case p.lost:
 		case p.State == cluster.PodTerminating && w.now >= p.goneAt:
 			w.remove(p)
+		case w.flaws[p.made] != "" && w.flaws[p.made] != Lame && p.node == nil && p.State <= cluster.PodRunning:
+			w.falter(p)
 		case p.State == cluster.PodPending && w.now >= p.startAt && !p.stuck && !w.full():
 			w.start(p)
 		case p.State == cluster.PodRunning && p.node == nil && w.now >= p.startAt:
@@ -61,6 +63,7 @@ func (w *World) create(ordinal int) {
 	w.pods = append(w.pods, &pod{
 		Pod:     cluster.Pod{Name: name, Ordinal: ordinal, UID: fmt.Sprintf("%s-%d", name, w.born), Host: host.Name, Zone: host.Zone},
 		startAt: w.now + 1 + w.rng.IntN(w.settings.StartTime),
+		made:    w.template,
 	})
 	slices.SortFunc(w.pods, func(a, b *pod) int { return a.Ordinal - b.Ordinal })
 }
@@ -103,7 +106,7 @@ func (w *World) load(p *pod) *node {
 		e.missed = 1
 	}
 	n.table = slices.DeleteFunc(n.table, func(e *entry) bool { return e.handshake })
-	n.followed, n.alone = false, 0
+	n.followed, n.alone, n.lame = false, 0, w.flaws[p.made] == Lame
 	if n.self().role == cluster.Replica {
 		n.copying = copyTime
 	}
@@ -241,6 +244,12 @@ func (w *World) Room(pods int) *World {
 // Outdate marks a pod as made from an older template.
 func (w *World) Outdate(name string) *World {
 	w.pod(name).Outdated = true
+	return w
+}
+
+// OutdateAgent marks the agent in a pod as one of an older image.
+func (w *World) OutdateAgent(name string) *World {
+	w.pod(name).AgentOutdated = true
 	return w
 }
 

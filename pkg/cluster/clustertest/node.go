@@ -20,6 +20,7 @@ type node struct {
 	// has had no link since.
 	followed bool
 	alone    int
+	lame     bool // it cannot read what its primary sends
 	marks    marks
 	tasks    []task
 	// unclaimed is slots of which the owner does not say any more that it owns them: whoever says so gets them.
@@ -388,7 +389,7 @@ func (w *World) replicate(n *node) {
 	}
 	primary := w.reachable(known.ip)
 	switch {
-	case primary == nil || primary.id != known.id:
+	case primary == nil || primary.id != known.id || n.lame:
 		n.copying = max(1, n.copying)
 	case n.copying > 1:
 		n.copying--

@@ -66,6 +66,8 @@ type World struct {
 	half      []halfMove         // that were cut
 	unmarked  [2]cluster.SlotSet // half way, with the marks at the source, or the target, lost in a failover
 	forgotten cluster.SlotSet
+	template  int            // that pods are made from by now
+	flaws     map[int]string // of templates; see Update
 }
 
 // pod is a Kubernetes pod; its node is nil while no process runs.
@@ -77,6 +79,7 @@ type pod struct {
 	stuck   bool // cannot be scheduled
 	lost    bool // its host is off
 	hidden  bool // cannot be reached by the operator
+	made    int  // from this template
 }
 
 // New is a world without pods.
@@ -86,7 +89,7 @@ func New(s Settings) *World {
 	}
 	s.StartTime = max(1, s.StartTime)
 	rng := rand.New(rand.NewPCG(s.Seed, 1)) //nolint:gosec // a history that can be repeated
-	return &World{settings: s, rng: rng, disks: map[int]*node{}}
+	return &World{settings: s, rng: rng, disks: map[int]*node{}, flaws: map[int]string{}}
 }
 
 // Cluster is a world with a converged cluster: the first pods are the primaries, in the order of their slots.
@@ -142,6 +145,7 @@ func (w *World) View() cluster.View {
 	var v cluster.View
 	for _, p := range w.pods {
 		m := cluster.Member{Pod: p.Pod}
+		m.Pod.Outdated = p.Outdated || p.made != w.template
 		switch {
 		case p.lost:
 			m.Unseen = "dial tcp " + p.IP + ":6379: i/o timeout"

@@ -26,6 +26,8 @@ type Wanted struct {
 	AskQuorum bool
 	// Failback says that roles are moved back when failovers have left a worse spread than need be.
 	Failback bool
+	// HoldPrimaries says that a person is to approve an update before it comes to primaries.
+	HoldPrimaries bool
 	// NodeTimeout is how long a node is silent until the others suspect it.
 	NodeTimeout time.Duration
 	// Object is how kubectl names the cluster, for commands that a person is to run: "-n shop rdc/demo".
@@ -33,10 +35,26 @@ type Wanted struct {
 
 	// foreseen says that the view is what will be: all nodes of it know each other. See Outline.
 	foreseen bool
+	// lent is the shard that has one replica more than is wanted, for as long as its primary is replaced. See lent.
+	lent cluster.NodeID
 }
 
 // Pods is the number of pods that are wanted.
-func (w Wanted) Pods() int { return w.Primaries * (1 + w.Replicas) }
+func (w Wanted) Pods() int {
+	pods := w.Primaries * (1 + w.Replicas)
+	if w.lent != "" {
+		pods++
+	}
+	return pods
+}
+
+// replicasOf is how many replicas are wanted of a primary.
+func (w Wanted) replicasOf(shard cluster.NodeID) int {
+	if w.lent != "" && w.lent == shard {
+		return w.Replicas + 1
+	}
+	return w.Replicas
+}
 
 // Decision is the next step and why it was chosen. Reason and Message go, unchanged, into the
 // Progressing condition, the Event and the log line.
@@ -64,7 +82,15 @@ type (
 		NeverStarted bool
 		// HostGone says that the rule relies on its host being gone for good: nobody is left to stop it gently.
 		HostGone bool
+		// Stopped says that the rule relies on redis not running in it.
+		Stopped bool
+		// Primary is who has all that the replica in the pod has, which need not be in sync: the rule relies on it to be
+		// there; "" when it relies on nobody.
+		Primary cluster.NodeID
 	}
+
+	// UpdateAgent changes the image of the agent in a running pod: redis runs on.
+	UpdateAgent struct{ Pod, UID string }
 
 	// Meet introduces nodes to each other: each Node gets CLUSTER MEET with each of its Peers.
 	Meet struct{ Meetings []Meeting }
@@ -174,13 +200,14 @@ type Ban struct {
 	Nodes []cluster.NodeID
 }
 
-func (CreatePods) isStep() {}
-func (DeletePod) isStep()  {}
-func (Meet) isStep()       {}
-func (AddSlots) isStep()   {}
-func (Replicate) isStep()  {}
-func (Forget) isStep()     {}
-func (MoveSlots) isStep()  {}
-func (CloseSlots) isStep() {}
-func (Failover) isStep()   {}
-func (Wait) isStep()       {}
+func (CreatePods) isStep()  {}
+func (DeletePod) isStep()   {}
+func (UpdateAgent) isStep() {}
+func (Meet) isStep()        {}
+func (AddSlots) isStep()    {}
+func (Replicate) isStep()   {}
+func (Forget) isStep()      {}
+func (MoveSlots) isStep()   {}
+func (CloseSlots) isStep()  {}
+func (Failover) isStep()    {}
+func (Wait) isStep()        {}

@@ -16,7 +16,7 @@ var foreseenRules = []rule{
 	cancelMigrations, replaceEndedPods, replaceStuckPods, dropUnstartedPods, createMissingPods,
 	coverSlots, attachReplicas,
 	promoteTarget, closeOpenSlots, drainSurplusShards, deleteSurplusPods, balanceSlots,
-	reportLostSlots, waitForNodes, reportHalfMoved, reportStrayKeys, refuseOverfull,
+	reportLostSlots, waitForNodes, reportHalfMoved, reportStrayKeys, refuseOverfull, rollOnePod,
 }
 
 // Outline says what Next will do from here, step by step until there is nothing left to do, without doing anything.
@@ -127,6 +127,7 @@ func (f *foreseer) goOn() bool {
 	v := cluster.View{Members: slices.Clone(f.v.Members), Hosts: f.v.Hosts, Weights: f.v.Weights}.Studied()
 	w := f.w
 	w.Replicas = whileDraining(w, v)
+	w.lent = lent(w, v)
 	for _, decide := range foreseenRules {
 		d, ok := decide(w, v)
 		if !ok {
@@ -158,6 +159,11 @@ func (f *foreseer) take(d Decision) {
 	case CreatePods:
 		f.create(s.Ordinals)
 	case DeletePod:
+		if s.Primary != "" {
+			f.renew(s.Pod)
+			f.say(d.Message)
+			return
+		}
 		f.deletes = append(f.deletes, s.Pod)
 		f.out.PodsDeleted = append(f.out.PodsDeleted, s.Pod)
 		f.v.Members = slices.DeleteFunc(f.v.Members, func(m cluster.Member) bool { return m.Pod.Name == s.Pod })
@@ -177,11 +183,35 @@ func (f *foreseer) take(d Decision) {
 		f.close(s)
 		f.say(d.Message)
 	case Failover:
-		self := f.self(s.Node)
-		self.Role, self.PrimaryID = cluster.Primary, ""
+		f.failover(s)
 		f.out.Failovers++
 		f.say(d.Message)
-	case Meet, Forget, Wait:
+	case Meet, Forget, UpdateAgent, Wait:
+	}
+}
+
+// renew makes a pod one of the spec's template.
+func (f *foreseer) renew(pod string) {
+	for i := range f.v.Members {
+		if f.v.Members[i].Pod.Name == pod {
+			f.v.Members[i].Pod.Outdated = false
+		}
+	}
+	f.out.PodsReplaced = append(f.out.PodsReplaced, pod)
+}
+
+// failover has a replica take the place of its primary, which follows it when it is there.
+func (f *foreseer) failover(s Failover) {
+	heir := f.self(s.Node)
+	heir.Role, heir.PrimaryID = cluster.Primary, ""
+	for _, m := range f.v.Members {
+		switch self := &m.Info.Table[0]; {
+		case m.ID() == s.Primary:
+			heir.Slots, self.Slots = self.Slots, cluster.SlotSet{}
+			self.Role, self.PrimaryID = cluster.Replica, s.Node
+		case self.PrimaryID == s.Primary:
+			self.PrimaryID = s.Node
+		}
 	}
 }
 

@@ -16,6 +16,8 @@ type Outlined struct {
 	PodsCreated []int
 	// PodsDeleted are names, in the order in which they go.
 	PodsDeleted []string
+	// PodsReplaced are names, in the order in which pods of another template go and come back.
+	PodsReplaced []string
 	// Moves are the slots that change hands, each once.
 	Moves []OutlinedMove
 	// Slots is the number of slots in Moves; Keys and Bytes are what they hold, estimated.
@@ -77,6 +79,7 @@ func (o Outlined) Duration(s Speed) time.Duration {
 		seconds += s.PodStart.Seconds()
 	}
 	seconds += float64(len(o.PodsDeleted)) * s.PodStop.Seconds()
+	seconds += float64(len(o.PodsReplaced)) * (s.PodStop + s.PodStart).Seconds()
 	if o.Slots > 0 {
 		seconds += float64(o.Slots) / s.SlotsPerSecond
 		seconds += math.Max(float64(o.Keys)/s.KeysPerSecond, float64(o.Bytes)/s.BytesPerSecond)

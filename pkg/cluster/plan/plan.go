@@ -32,6 +32,8 @@ var rules = []rule{
 	replaceEndedPods,  // evicted: they cannot run again
 	replaceLostPods,   // on hosts that are gone
 	replaceStuckPods,  // never started, and the spec has changed since: a corrected spec heals
+	replaceBrokenPods, // started, and redis does not run
+	repairAgents,      // an agent's image that keeps its pod from being ready
 	dropUnstartedPods, // more pods than wanted before anything is formed
 	createMissingPods, // pods that do not exist cannot be seen
 
@@ -58,9 +60,13 @@ var rules = []rule{
 	reportHalfMoved, // the other end of an open slot is missing
 	reportStrayKeys, // a node that could be a replica holds keys
 	refuseOverfull,  // what would have to move does not fit
+	rollOnePod,      // an older template: nothing else is wrong but what goes with the pod
+	refuseDowngrade, // a replica that will never be in sync
 	waitForState,    // links, agreement, cluster_state
 
+	updateAgents,     // redis runs on, but its pod is not ready while the agent starts again
 	restorePlacement, // pretty, when nothing else is going on
+	reportHeldUpdate, // somebody is to approve the rest
 }
 
 // Next is the next step, why, and when to look again. It is a function of its arguments alone: an operator
@@ -71,6 +77,7 @@ func Next(w Wanted, v cluster.View) Decision {
 	}
 	v = v.Studied()
 	w.Replicas = whileDraining(w, v)
+	w.lent = lent(w, v)
 	for _, decide := range rules {
 		if d, ok := decide(w, v); ok {
 			return d

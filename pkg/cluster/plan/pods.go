@@ -213,7 +213,7 @@ func deleteSurplusPods(w Wanted, v cluster.View) (Decision, bool) {
 // surplus is what a cluster with more pods than are wanted can do without.
 type surplus struct {
 	v        cluster.View
-	replicas int              // of each shard, that are wanted
+	wanted   Wanted
 	shards   []cluster.Shard  // that own slots, or are to
 	involved []cluster.NodeID // that have part of a slot
 	spares   bool             // nodes without a role are too many
@@ -230,8 +230,8 @@ func surplusOf(w Wanted, v cluster.View) surplus {
 		}
 	}
 	return surplus{
-		v: v, replicas: w.Replicas, shards: shards(w, v), involved: involved(v),
-		spares: have > need, copies: copies > stand.Primaries*stand.Replicas,
+		v: v, wanted: w, shards: shards(w, v), involved: involved(v),
+		spares: have > need, copies: copies > stand.Pods()-stand.Primaries,
 	}
 }
 
@@ -273,7 +273,7 @@ func (s surplus) rankCopy(m cluster.Member) int {
 		}
 		others := slices.DeleteFunc(shard.Synced(), func(r cluster.Member) bool { return r.ID() == m.ID() })
 		switch {
-		case len(others) < s.replicas:
+		case len(others) < s.wanted.replicasOf(shard.ID):
 			return neverGoes
 		case near(shard.Primary.Pod.Host, m.Pod.Host) || near(shard.Primary.Pod.Zone, m.Pod.Zone):
 			return goesAsBadCopy

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 const (
 	faultTicks  = 8   // while things go wrong
-	mostLooks   = 150 // until it must be well
+	mostLooks   = 400 // until it must be well
 	momentsEach = 6
 )
 
@@ -276,7 +276,7 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 		}
 	case plan.Failover:
 		r.mayPromote(view, s)
-	case plan.CreatePods, plan.Wait:
+	case plan.CreatePods, plan.UpdateAgent, plan.Wait:
 	}
 }
 
@@ -307,8 +307,26 @@ func (r *run) mayPromote(view cluster.View, s plan.Failover) {
 		return
 	}
 	for _, other := range view.Members {
-		if !other.Live() || !other.Info.LinkUp || !other.Info.StateOK || len(other.Info.Self().Open) > 0 {
-			r.fail("%s takes over for beauty while %s is not well", m.Pod.Name, other.Pod.Name)
+		unlinked := !other.Info.LinkUp && (!other.Pod.Outdated || other.Pod.Name == s.Pod)
+		if !other.Live() || unlinked || !other.Info.StateOK || len(other.Info.Self().Open) > 0 {
+			r.fail("%s takes over by plan while %s is not well", m.Pod.Name, other.Pod.Name)
+		}
+	}
+	if m.Pod.Outdated && !r.wanted.Failback {
+		r.fail("%s takes over by an update, and is not updated", m.Pod.Name)
+	}
+}
+
+// mayRoll says when a replica may be replaced: its primary is there, and every other pod counts but those that are to
+// be replaced as well: one at a time is missed.
+func (r *run) mayRoll(view cluster.View, m cluster.Member, s plan.DeletePod) {
+	primary, _ := view.Member(s.Primary)
+	if !primary.Live() || m.Follows() != s.Primary || !view.Served() || !m.Pod.Outdated {
+		r.fail("%s is replaced, whose primary is not there, or who need not be", s.Pod)
+	}
+	for _, other := range view.Members {
+		if !other.Live() || (!other.Info.LinkUp || !other.Pod.Ready) && !other.Pod.Outdated {
+			r.fail("%s is replaced while %s is not well", s.Pod, other.Pod.Name)
 		}
 	}
 }
@@ -359,6 +377,12 @@ func (r *run) mayGo(view cluster.View, s plan.DeletePod) {
 	switch {
 	case m.Pod.State == cluster.PodEnded, s.HostGone && m.Pod.HostGone && m.Info == nil:
 	case m.Pod.State == cluster.PodPending && m.Info == nil && s.NeverStarted:
+	case m.Down && m.Info == nil && m.Pod.Outdated && s.Stopped:
+		if !view.Served() && r.wanted.Bootstrapped && !slices.Contains(view.Volumes, m.Pod.Ordinal) {
+			r.fail("%s may have a last copy", s.Pod)
+		}
+	case s.Primary != "":
+		r.mayRoll(view, m, s)
 	case m.Info == nil || view.Claimed(m.ID()):
 		r.fail("%s may own slots", s.Pod)
 	case m.Role() == cluster.Replica:
@@ -373,7 +397,7 @@ func (r *run) mayGo(view cluster.View, s plan.DeletePod) {
 
 // ended says that nothing more will happen, and rightly so.
 func (r *run) ended(view cluster.View, d plan.Decision, quiet int) bool {
-	if d.Reason != plan.Converged && quiet < 10 {
+	if d.Reason != plan.Converged && d.Reason != plan.UpdateAwaitsApproval && quiet < 10 {
 		return false
 	}
 	dead, owners := 0, view.Owners()
@@ -383,7 +407,7 @@ func (r *run) ended(view cluster.View, d plan.Decision, quiet int) bool {
 		}
 	}
 	switch d.Reason {
-	case plan.Converged:
+	case plan.Converged, plan.UpdateAwaitsApproval:
 		r.whole(view)
 		return true
 	case plan.SlotsUncovered:
@@ -394,6 +418,11 @@ func (r *run) ended(view cluster.View, d plan.Decision, quiet int) bool {
 			r.fail("slots are said to be lost, but a node has them: %s", d.Message)
 		}
 		return r.wanted.GiveUp.IsEmpty() || len(view.Aside) > 0 || halfLost(view)
+	}
+	if r.settings.Ephemeral && !view.Served() && slices.ContainsFunc(view.Members, func(m cluster.Member) bool {
+		return m.Down && m.Pod.Outdated && m.Pod.Trouble != ""
+	}) {
+		return true // what is in a pod that crashes, and nowhere else, is given up by a person
 	}
 	return len(view.Aside) > 0 && (d.Reason == plan.QuorumLost || d.Reason == plan.WaitingForPods) // nobody proves anything
 }
@@ -424,6 +453,12 @@ func (r *run) whole(view cluster.View) {
 	if len(view.Ghosts()) > 0 {
 		r.fail("converged is not so: there are ghosts %+v", view.Ghosts())
 	}
+	for _, m := range view.Members {
+		held := r.wanted.HoldPrimaries && (m.Role() == cluster.Primary || r.wanted.Replicas == 0)
+		if m.Pod.Outdated && !held || m.Pod.AgentOutdated {
+			r.fail("converged is not so: %s is outdated", m.Pod.Name)
+		}
+	}
 	if slots := r.world.Misplaced(); !slots.IsEmpty() {
 		r.fail("converged is not so: keys of slots %s are where nobody finds them", slots)
 	}
@@ -452,7 +487,8 @@ func (r *run) stays() {
 }
 
 var faults = []string{
-	"kill", "kill and wipe", "restart", "evict", "stop", "stuck", "outdate", "hide", "show",
+	"kill", "kill and wipe", "restart", "evict", "stop", "stuck", "outdate", "outdate agent", "hide", "show",
+	"update", "update", "flawed update", "flawed update", "revert", "supervise",
 	"all", "majority", "host off", "host gone", "abandon", "replicas", "primaries", "primaries", "primaries", "pause", "stranger", "leave", "meet",
 }
 
@@ -481,6 +517,16 @@ func (r *run) trouble() {
 		r.world.Stuck(name, true)
 	case "outdate":
 		r.world.Outdate(name)
+	case "outdate agent":
+		r.world.OutdateAgent(name)
+	case "update":
+		r.world.Update("")
+	case "flawed update":
+		r.world.Update(rapid.SampledFrom([]string{clustertest.Unpullable, clustertest.Crashing, clustertest.Lame}).Draw(r.t, "flaw"))
+	case "revert":
+		r.world.Revert()
+	case "supervise":
+		r.wanted.HoldPrimaries = !r.wanted.HoldPrimaries
 	case "hide", "show":
 		r.world.Hide(name, fault == "hide")
 	case "all":
@@ -516,6 +562,9 @@ func (r *run) trouble() {
 // calm ends what would go on for ever.
 func (r *run) calm() {
 	r.wanted.Paused = false
+	if r.world.Flawed() {
+		r.world.Revert()
+	}
 	r.world.Leave()
 	for _, host := range r.settings.Hosts {
 		r.world.GiveUpHost(host.Name)

@@ -9,6 +9,18 @@ const (
 	ReplacingLostPod = "ReplacingLostPod"
 	// ReplacingStuckPod means that a pod of an older spec never started Redis, and is replaced by one of the new spec.
 	ReplacingStuckPod = "ReplacingStuckPod"
+	// ReplacingBrokenPod means that Redis does not run in a pod of an older spec, and the pod is replaced by one of the
+	// new spec.
+	ReplacingBrokenPod = "ReplacingBrokenPod"
+	// RollingUpdate means that pods of an older spec are replaced, one at a time.
+	RollingUpdate = "RollingUpdate"
+	// UpdateAwaitsApproval means that what is left of an update are primaries, and that spec.update.strategy is
+	// Supervised. The message says what to run.
+	UpdateAwaitsApproval = "UpdateAwaitsApproval"
+	// DowngradeRefused means that a replica runs a version that cannot read its primary's data. The update stops there.
+	DowngradeRefused = "DowngradeRefused"
+	// UpdatingAgents means that the agents in running pods get the operator's image, one at a time. Redis runs on.
+	UpdatingAgents = "UpdatingAgents"
 	// DeletingSurplusPod means that a pod is deleted that is no longer wanted and holds nothing that is needed.
 	DeletingSurplusPod = "DeletingSurplusPod"
 	// CreatingPods means that pods that are wanted do not exist, and are created.

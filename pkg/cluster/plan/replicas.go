@@ -72,7 +72,7 @@ func short(w Wanted, v cluster.View) []cluster.Vacancy {
 	shards := shards(w, v)
 	for i := range shards {
 		s := &shards[i]
-		if lacks := w.Replicas - len(s.Replicas); lacks > 0 && s.Primary.Live() {
+		if lacks := w.replicasOf(s.ID) - len(s.Replicas); lacks > 0 && s.Primary.Live() {
 			vacancies = append(vacancies, cluster.Vacancy{Primary: s.Primary, Replicas: s.Replicas, Lacks: lacks})
 		}
 	}
@@ -116,8 +116,8 @@ func rehome(w Wanted, v cluster.View, vacancies []cluster.Vacancy) []cluster.Att
 	shards := slices.DeleteFunc(slices.Clone(v.Shards()), func(s cluster.Shard) bool { return !s.Primary.Live() })
 	if len(vacancies) > 0 {
 		for _, s := range shards {
-			if synced := s.Synced(); len(synced) > w.Replicas {
-				loose = append(loose, synced[w.Replicas:]...)
+			if synced, wanted := s.Synced(), w.replicasOf(s.ID); len(synced) > wanted {
+				loose = append(loose, synced[wanted:]...)
 			}
 		}
 		return cluster.Attach(vacancies, loose)

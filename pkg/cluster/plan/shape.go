@@ -121,7 +121,7 @@ func spare(w Wanted, v cluster.View) (have, need int) {
 	}
 	stand := standing(w, v)
 	unseen := slices.DeleteFunc(slices.Clone(v.Owners()), func(c cluster.Claim) bool { return !c.Hearsay })
-	return have, vacantShards(w, v) + len(unseen) + max(0, stand.Primaries*stand.Replicas-replicas)
+	return have, vacantShards(w, v) + len(unseen) + max(0, stand.Pods()-stand.Primaries-replicas)
 }
 
 // allLive says that every pod's node was seen and can be given something to do.

@@ -15,6 +15,11 @@ const smallCopy = 64 << 20
 // waitForState waits until links are up, all agree, and Redis finds the cluster in order.
 // Invariant: Converged is only said when it is true in the eyes of every node.
 func waitForState(w Wanted, v cluster.View) (Decision, bool) {
+	return waitForOrder(w, v, planned(w, v))
+}
+
+// waitForOrder says what is not in order yet, but for slots that are to move.
+func waitForOrder(w Wanted, v cluster.View, left []cluster.Transfer) (Decision, bool) {
 	var unsynced, unready []string
 	var unsettled findings
 	owners, ghosts := v.Owners(), v.Ghosts()
@@ -37,7 +42,7 @@ func waitForState(w Wanted, v cluster.View) (Decision, bool) {
 			verb(len(unsynced), "copies", "copy"), verb(len(unsynced), "its", "their")), syncPace(v)), true
 	case len(unsettled) > 0:
 		return wait(WaitingForClusterState, unsettled.String(), requeueForming), true
-	case len(planned(w, v)) > 0:
+	case len(left) > 0:
 		return wait(WaitingForClusterState, "slots are to move once their nodes have heard of each other's epochs",
 			requeueForming), true
 	case len(unready) > 0:

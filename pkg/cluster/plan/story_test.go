@@ -27,6 +27,9 @@ var update = flag.Bool("update", false, "write the stories as they go now")
 //	stranger IP, leave               a node of somebody else comes and goes
 //	tick N                           time passes without a look
 //	pause, resume
+//	update [FLAW]                    the template of pods changes; FLAW is what is wrong with the new one
+//	revert                           the template is again what it was
+//	supervise, approve               an update waits before primaries, and goes on
 //	cut STAGE                        the next step that moves slots is cut
 //	outline                          what is foreseen
 //	look                             one look, one step
@@ -105,6 +108,12 @@ func (s *story) do(verb string, words []string) {
 		s.world.Room(s.number(words[0]))
 	case "pause", "resume":
 		s.wanted.Paused = verb == "pause"
+	case "update":
+		s.world.Update(strings.Join(words, ""))
+	case "revert":
+		s.world.Revert()
+	case "supervise", "approve":
+		s.wanted.HoldPrimaries = verb == "supervise"
 	case "cut":
 		s.world.Cut(words[0])
 	case "outline":

@@ -58,6 +58,12 @@ func (c *PodControl) Adopt(_ context.Context, _ *redisv1.RedisCluster, pod *core
 	return c.Err
 }
 
+// SetImages records the change.
+func (c *PodControl) SetImages(_ context.Context, _ *redisv1.RedisCluster, pod *corev1.Pod) error {
+	c.add("set images of " + pod.Name)
+	return c.Err
+}
+
 // DeleteLost records the deletion.
 func (c *PodControl) DeleteLost(_ context.Context, _ *redisv1.RedisCluster, name string, _ types.UID) error {
 	c.add("delete lost " + name)

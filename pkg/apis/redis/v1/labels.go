@@ -14,6 +14,11 @@ const (
 	ManagedBy = "redis-operator"
 	// AnnotationTemplateHash is the hash of what a pod was made from. A pod with another hash is out of date.
 	AnnotationTemplateHash = "redisoperator.io/template-hash"
+	// AnnotationRedisnodeImage is the image of the agent in a pod, as it was asked for.
+	AnnotationRedisnodeImage = "redisoperator.io/redisnode-image"
+	// AnnotationApprovedTemplate is set by kubectl redis-cluster approve on a RedisCluster, to the hash of a template:
+	// masters may be replaced by pods of it although spec.update.strategy is Supervised.
+	AnnotationApprovedTemplate = "redisoperator.io/approved-template"
 	// AnnotationDryRun is set by users, to "true" on a RedisCluster: everything is planned, and nothing is done.
 	AnnotationDryRun = "redisoperator.io/dry-run"
 	// AnnotationGiveUpSlots is set by users, to slots like "0-5460,8000": these may be given out again, empty, when they
@@ -29,6 +34,7 @@ const (
 	DefaultNumberOfMaster    int32 = 3
 	DefaultReplicationFactor int32 = 1
 	DefaultMaxmemoryPercent  int32 = 75
+	DefaultMaxUnavailable    int32 = 1
 	DefaultMaxBatchMillis    int32 = 5
 	DefaultMaxKeyBytes             = "64Mi"
 	DefaultParallelism       int32 = 0

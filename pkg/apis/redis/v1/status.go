@@ -81,6 +81,10 @@ type RedisClusterStatus struct {
 	// +listType=set
 	FormerNodes []string `json:"formerNodes,omitempty"`
 
+	// Update is how far the pods are what the spec says.
+	// +optional
+	Update *UpdateStatus `json:"update,omitempty"`
+
 	// Migration is slots on their way to other masters; absent when none are.
 	// +optional
 	Migration *MigrationStatus `json:"migration,omitempty"`
@@ -137,6 +141,9 @@ type NodeStatus struct {
 	// MasterRef is the ID of the master that a replica follows.
 	// +optional
 	MasterRef string `json:"masterRef,omitempty"`
+	// Outdated is true for a pod of another template than the spec's: it is to be replaced.
+	// +optional
+	Outdated bool `json:"outdated,omitempty"`
 	// Slots are the slots that a master owns, as ranges: "0-5460".
 	// +optional
 	Slots []string `json:"slots,omitempty"`

@@ -130,6 +130,11 @@ type RedisClusterSpec struct {
 	// +kubebuilder:default={}
 	Migration MigrationSpec `json:"migration,omitempty"`
 
+	// Update says how pods get what has changed.
+	// +optional
+	// +kubebuilder:default={}
+	Update UpdateSpec `json:"update,omitempty"`
+
 	// Recovery says what is done by itself when something breaks, where there is a choice to make.
 	// +optional
 	// +kubebuilder:default={}

@@ -28,6 +28,8 @@ type NodeStatusApplyConfiguration struct {
 	Zone *string `json:"zone,omitempty"`
 	// MasterRef is the ID of the master that a replica follows.
 	MasterRef *string `json:"masterRef,omitempty"`
+	// Outdated is true for a pod of another template than the spec's: it is to be replaced.
+	Outdated *bool `json:"outdated,omitempty"`
 	// Slots are the slots that a master owns, as ranges: "0-5460".
 	Slots []string `json:"slots,omitempty"`
 }
@@ -91,6 +93,14 @@ func (b *NodeStatusApplyConfiguration) WithZone(value string) *NodeStatusApplyCo
 // If called multiple times, the MasterRef field is set to the value of the last call.
 func (b *NodeStatusApplyConfiguration) WithMasterRef(value string) *NodeStatusApplyConfiguration {
 	b.MasterRef = &value
+	return b
+}
+
+// WithOutdated sets the Outdated field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Outdated field is set to the value of the last call.
+func (b *NodeStatusApplyConfiguration) WithOutdated(value bool) *NodeStatusApplyConfiguration {
+	b.Outdated = &value
 	return b
 }
 

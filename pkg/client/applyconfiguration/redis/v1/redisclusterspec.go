@@ -44,6 +44,8 @@ type RedisClusterSpecApplyConfiguration struct {
 	Auth *AuthSpecApplyConfiguration `json:"auth,omitempty"`
 	// Migration says how slots and their keys move when the number of masters changes.
 	Migration *MigrationSpecApplyConfiguration `json:"migration,omitempty"`
+	// Update says how pods get what has changed.
+	Update *UpdateSpecApplyConfiguration `json:"update,omitempty"`
 	// Recovery says what is done by itself when something breaks, where there is a choice to make.
 	Recovery *RecoverySpecApplyConfiguration `json:"recovery,omitempty"`
 	// Paused stops the operator: what it has in hand is brought to an end, a slot that is on its way for example, and
@@ -156,6 +158,14 @@ func (b *RedisClusterSpecApplyConfiguration) WithAuth(value *AuthSpecApplyConfig
 // If called multiple times, the Migration field is set to the value of the last call.
 func (b *RedisClusterSpecApplyConfiguration) WithMigration(value *MigrationSpecApplyConfiguration) *RedisClusterSpecApplyConfiguration {
 	b.Migration = value
+	return b
+}
+
+// WithUpdate sets the Update field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Update field is set to the value of the last call.
+func (b *RedisClusterSpecApplyConfiguration) WithUpdate(value *UpdateSpecApplyConfiguration) *RedisClusterSpecApplyConfiguration {
+	b.Update = value
 	return b
 }
 

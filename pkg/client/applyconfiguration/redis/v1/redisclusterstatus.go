@@ -51,6 +51,8 @@ type RedisClusterStatusApplyConfiguration struct {
 	// FormerNodes are the IDs of nodes whose pods are gone, as long as other nodes still list them. By this the
 	// operator tells its own dead from strangers.
 	FormerNodes []string `json:"formerNodes,omitempty"`
+	// Update is how far the pods are what the spec says.
+	Update *UpdateStatusApplyConfiguration `json:"update,omitempty"`
 	// Migration is slots on their way to other masters; absent when none are.
 	Migration *MigrationStatusApplyConfiguration `json:"migration,omitempty"`
 	// Plan is what the operator would do. It is only there with the annotation redisoperator.io/dry-run: "true", which
@@ -209,6 +211,14 @@ func (b *RedisClusterStatusApplyConfiguration) WithFormerNodes(values ...string)
 	for i := range values {
 		b.FormerNodes = append(b.FormerNodes, values[i])
 	}
+	return b
+}
+
+// WithUpdate sets the Update field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Update field is set to the value of the last call.
+func (b *RedisClusterStatusApplyConfiguration) WithUpdate(value *UpdateStatusApplyConfiguration) *RedisClusterStatusApplyConfiguration {
+	b.Update = value
 	return b
 }
 

@@ -1,0 +1,53 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+)
+
+// approve lets a supervised update come to masters. What is approved is the template that the operator has looked at: a
+// later change of the spec asks again.
+func (c *command) approve(ctx context.Context, clients Clients, args []string) error {
+	rc, err := clients.get(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	update := rc.Status.Update
+	switch {
+	case update == nil || outdated(rc):
+		return fmt.Errorf("the operator has not looked at the spec of %s yet: try again when it has", rc.Name)
+	case rc.Spec.Update.Strategy != redisv1.UpdateSupervised:
+		return fmt.Errorf("there is nothing to approve: spec.update.strategy of %s is %s", rc.Name, rc.Spec.Update.Strategy)
+	case update.UpdatedPods == rc.Status.Pods:
+		return fmt.Errorf("there is nothing to approve: all pods of %s are updated", rc.Name)
+	case rc.Annotations[redisv1.AnnotationApprovedTemplate] == update.Template:
+		return c.print(fmt.Sprintf("rediscluster.%s/%s approved already\n", redisv1.GroupName, rc.Name))
+	}
+	if err := clients.annotate(ctx, rc, redisv1.AnnotationApprovedTemplate, update.Template); err != nil {
+		return err
+	}
+	return c.print(fmt.Sprintf("rediscluster.%s/%s approved\nMasters are replaced now. To watch it: %s\n",
+		redisv1.GroupName, rc.Name, ourCommand(rc, "status", "--watch")))
+}
+
+// annotate sets one annotation of a RedisCluster, but not of a namesake made since.
+func (c Clients) annotate(ctx context.Context, rc *redisv1.RedisCluster, name, value string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": rc.UID, "annotations": map[string]string{name: value},
+	}})
+	if err != nil {
+		return fmt.Errorf("encode patch: %w", err)
+	}
+	_, err = c.Redis.RedisoperatorV1().RedisClusters(rc.Namespace).Patch(ctx, rc.Name, types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: fieldManager})
+	if err != nil {
+		return fmt.Errorf("patch RedisCluster %s: %w", rc.Name, err)
+	}
+	return nil
+}

@@ -119,6 +119,12 @@ bench-faults: helm engines ## What breaks, in a lab of three nodes, beside Redis
 	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$(hack/servers.sh):$$PATH:$(TOOLS)" && \
 	  go test -tags bench ./test/bench -count=1 -timeout 120m -v -run='^TestFaults$$'
 
+.PHONY: bench-daytwo
+bench-daytwo: helm ## Updates, settings and drains, in a lab of three nodes, under writers
+	@NODES=3 $(MAKE) lab-up lab-images
+	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
+	  go test -tags bench ./test/bench -count=1 -timeout 120m -v -run='^TestDayTwo$$'
+
 .PHONY: helm
 helm:
 	@hack/tools.sh helm >/dev/null

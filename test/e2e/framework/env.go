@@ -118,8 +118,8 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// InstallOperator installs or upgrades the operator's chart and waits until it is available.
-func (e *Env) InstallOperator(ctx context.Context) error {
+// InstallOperator installs or upgrades the operator's chart, with these --set values, and waits until it is available.
+func (e *Env) InstallOperator(ctx context.Context, set ...string) error {
 	if err := e.EnsureNamespace(ctx, OperatorNamespace); err != nil {
 		return err
 	}
@@ -128,11 +128,16 @@ func (e *Env) InstallOperator(ctx context.Context) error {
 		return err
 	}
 	// The tag stays dev when the binaries change: the annotation makes Kubernetes take up the new ones.
-	_, err = e.Run(ctx, Tool("helm"), "upgrade", "--install", "op", "charts/redis-operator",
-		"--namespace", OperatorNamespace,
+	args := []string{
+		"upgrade", "--install", "op", "charts/redis-operator", "--namespace", OperatorNamespace,
 		"--set", "image.tag=dev", "--set", "redisnode.image.tag=dev", "--set", "log.level=2",
-		"--set-string", `podAnnotations.redisoperator\.io/build=`+build,
-		"--wait", "--timeout", "90s")
+		"--set-string", `podAnnotations.redisoperator\.io/build=` + build,
+		"--wait", "--timeout", "90s",
+	}
+	for _, s := range set {
+		args = append(args, "--set", s)
+	}
+	_, err = e.Run(ctx, Tool("helm"), args...)
 	return err
 }
 

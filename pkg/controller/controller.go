@@ -37,6 +37,7 @@ type Config struct {
 	Nodes   corelisters.NodeLister
 	Pods    PodControl
 	Objects ObjectControl
+	History RevisionControl
 	Secrets SecretControl
 	Status  StatusUpdater
 	Redis   RedisControl

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -31,6 +32,12 @@ type PodControl interface {
 type ObjectControl interface {
 	Ensure(ctx context.Context, rc *redisv1.RedisCluster, wanted kube.Object, cached kube.Getter) error
 	Remove(ctx context.Context, rc *redisv1.RedisCluster, unwanted kube.Object, cached kube.Getter) error
+}
+
+// RevisionControl keeps the history of a cluster.
+type RevisionControl interface {
+	Keep(ctx context.Context, rc *redisv1.RedisCluster, wanted *appsv1.ControllerRevision,
+		cached []*appsv1.ControllerRevision, limit int) error
 }
 
 // SecretControl makes and reads Secrets.

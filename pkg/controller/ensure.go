@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/redisoperator/redis-operator/pkg/agent"
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
@@ -58,7 +59,24 @@ func (c *Controller) ensure(ctx context.Context, rc *redisv1.RedisCluster) (acce
 	if err := c.ensureLabels(ctx, rc, pods); err != nil {
 		return access{}, err
 	}
-	return a, c.ensureClaims(ctx, rc, pods)
+	if err := c.ensureClaims(ctx, rc, pods); err != nil {
+		return access{}, err
+	}
+	return a, c.ensureRevision(ctx, rc, stores)
+}
+
+// ensureRevision keeps what the nodes run by the spec now, so that a person can go back to it.
+func (c *Controller) ensureRevision(ctx context.Context, rc *redisv1.RedisCluster, stores Stores) error {
+	wanted, err := objects.NewRevision(rc)
+	if err != nil {
+		return err
+	}
+	mine := labels.SelectorFromSet(labels.Set{redisv1.LabelClusterUID: string(rc.UID)})
+	history, err := stores.Revisions.ControllerRevisions(rc.Namespace).List(mine)
+	if err != nil {
+		return fmt.Errorf("list revisions: %w", err)
+	}
+	return c.History.Keep(ctx, rc, wanted, history, objects.RevisionLimit)
 }
 
 // ensureLabels keeps the labels of pods, by which the Service and people find them.

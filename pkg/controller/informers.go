@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	policylisters "k8s.io/client-go/listers/policy/v1"
 	"k8s.io/client-go/tools/cache"
@@ -29,6 +30,7 @@ type Stores struct {
 	ConfigMaps      corelisters.ConfigMapLister
 	ServiceAccounts corelisters.ServiceAccountLister
 	Budgets         policylisters.PodDisruptionBudgetLister
+	Revisions       appslisters.ControllerRevisionLister
 }
 
 // Informers watch one namespace, or all: every RedisCluster, and of the rest only what carries the
@@ -54,6 +56,7 @@ func NewInformers(
 			o.LabelSelector = redisv1.LabelManagedBy + "=" + redisv1.ManagedBy
 		}))
 	clusters, core, policy := rf.Redisoperator().V1().RedisClusters(), kf.Core().V1(), kf.Policy().V1()
+	revisions := kf.Apps().V1().ControllerRevisions()
 	return &Informers{
 		Stores: Stores{
 			Namespace:       namespace,
@@ -64,6 +67,7 @@ func NewInformers(
 			ConfigMaps:      core.ConfigMaps().Lister(),
 			ServiceAccounts: core.ServiceAccounts().Lister(),
 			Budgets:         policy.PodDisruptionBudgets().Lister(),
+			Revisions:       revisions.Lister(),
 		},
 		redis:    rf,
 		core:     kf,
@@ -71,6 +75,7 @@ func NewInformers(
 		owned: []cache.SharedIndexInformer{
 			core.Pods().Informer(), core.PersistentVolumeClaims().Informer(), core.Services().Informer(),
 			core.ConfigMaps().Informer(), core.ServiceAccounts().Informer(), policy.PodDisruptionBudgets().Informer(),
+			revisions.Informer(),
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
@@ -77,6 +78,13 @@ func TestUpdate(t *testing.T) {
 					t.Errorf("%s: status.update is %+v", f.what, u)
 				}
 				f.settled("shop")
+			}
+			numbers := map[int64]bool{}
+			for _, r := range all[*appsv1.ControllerRevision](f.api) {
+				numbers[r.Revision] = true
+			}
+			if len(numbers) != 2 || !numbers[2] || !numbers[3] { // the first one is the newest again
+				t.Errorf("revisions %v", numbers)
 			}
 		})
 	}

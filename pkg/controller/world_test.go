@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -23,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	policylisters "k8s.io/client-go/listers/policy/v1"
 	"k8s.io/client-go/tools/cache"
@@ -59,6 +61,10 @@ var resources = []resource{
 	coreResource(&corev1.ServiceAccount{}, "ServiceAccount", "serviceaccounts"),
 	coreResource(&corev1.Secret{}, "Secret", "secrets"),
 	coreResource(&corev1.Node{}, "Node", "nodes"),
+	{
+		&appsv1.ControllerRevision{}, appsv1.SchemeGroupVersion.WithResource("controllerrevisions"),
+		appsv1.SchemeGroupVersion.WithKind("ControllerRevision"),
+	},
 	{
 		&policyv1.PodDisruptionBudget{}, policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"),
 		policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),
@@ -202,6 +208,7 @@ func (f *fixture) config(stores []Stores, nodes corelisters.NodeLister) Config {
 		Nodes:   nodes,
 		Pods:    kube.NewPodControl(f.api.kube, f.story),
 		Objects: kube.NewObjectControl(f.api.kube),
+		History: kube.NewRevisionControl(f.api.kube),
 		Secrets: kube.NewSecretControl(f.api.kube, secretsTTL, f.clock.Now),
 		Status:  kube.NewStatusUpdater(f.api.redis),
 		Redis:   (*redisNodes)(f),
@@ -726,6 +733,7 @@ func (c *caches) stores() Stores {
 		ConfigMaps:      corelisters.NewConfigMapLister(c.indexers["configmaps"]),
 		ServiceAccounts: corelisters.NewServiceAccountLister(c.indexers["serviceaccounts"]),
 		Budgets:         policylisters.NewPodDisruptionBudgetLister(c.indexers["poddisruptionbudgets"]),
+		Revisions:       appslisters.NewControllerRevisionLister(c.indexers["controllerrevisions"]),
 	}
 }
 

@@ -135,6 +135,7 @@ func (a *assembly) addController(
 		Nodes:   a.nodes.Core().V1().Nodes().Lister(),
 		Pods:    kube.NewPodControl(a.kube, recorder),
 		Objects: kube.NewObjectControl(a.kube),
+		History: kube.NewRevisionControl(a.kube),
 		Secrets: kube.NewSecretControl(a.kube, secretsTTL, now.Now),
 		Status:  kube.NewStatusUpdater(redisClient),
 		Redis:   a.redis,

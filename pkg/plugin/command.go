@@ -99,7 +99,8 @@ func (c *command) root() *cobra.Command {
 	c.showFlags(root)
 	tree := c.verb("tree NAME", "Show the shards of a RedisCluster, also of one that has the name of a verb", c.show)
 	c.showFlags(tree)
-	root.AddCommand(tree, c.statusCommand(), c.planCommand(),
+	root.AddCommand(tree, c.statusCommand(), c.planCommand(), c.rollbackCommand(),
+		c.verb("history NAME", "List what the nodes of a RedisCluster ran before", c.history),
 		c.verb("why NAME", "Say what the operator is doing with a RedisCluster, and why", c.why),
 		c.verb("approve NAME", "Let a supervised update of a RedisCluster come to its masters", c.approve),
 		c.verb("pause NAME", "Let the operator begin nothing more with a RedisCluster", c.setPaused(true)),

@@ -33,6 +33,7 @@ var inNamespaces = []string{
 	"/secrets: create get update",
 	"/serviceaccounts: create get list patch watch",
 	"/services: create get list patch watch",
+	"apps/controllerrevisions: create delete list patch watch",
 	"policy/poddisruptionbudgets: create delete get list patch watch",
 	"redisoperator.io/redisclusters/finalizers: update",
 	"redisoperator.io/redisclusters/status: patch update",

@@ -72,6 +72,10 @@ watched: it reads those it made or that spec.auth.secretName names, one by one.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# delete: of a cluster's history only the last ten are kept.
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]

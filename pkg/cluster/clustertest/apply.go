@@ -146,7 +146,7 @@ func (w *World) addSlots(g plan.Grant) error {
 		self.epoch, n.current = g.Epoch, max(n.current, g.Epoch)
 	}
 	self.slots = share(set(self.slots).Union(g.Slots))
-	n.data = n.data.plus(allKeys(g.Slots))
+	n.write(n.data.plus(allKeys(g.Slots)))
 	return nil
 }
 

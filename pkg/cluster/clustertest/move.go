@@ -98,13 +98,13 @@ func (w *World) carry(from, to *node, slots cluster.SlotSet, until stage) error 
 	if until >= stageHalf {
 		gone := dataset{slots}
 		w.put(to, dataset{from.data[0].Intersect(slots)})
-		from.data = from.data.without(gone)
+		from.write(from.data.without(gone))
 	}
 	if until >= stageTwice {
 		w.put(to, from.data.in(slots))
 	}
 	if until >= stageEmptied {
-		from.data = from.data.minus(slots)
+		from.write(from.data.minus(slots))
 	}
 	if until < stageTaken {
 		return nil // the source's replicas have yet to hear of what has gone
@@ -174,16 +174,17 @@ func (w *World) loseMarks(primary cluster.NodeID) {
 
 // put gives keys to a primary and the replicas that are in sync: the mover waits for them.
 func (w *World) put(n *node, keys dataset) {
-	n.data = n.data.plus(keys)
+	n.write(n.data.plus(keys))
 	for _, r := range w.copies(n) {
-		r.data = r.data.plus(keys)
+		r.data, r.offset = r.data.plus(keys), n.offset
 	}
 }
 
 // drop takes the keys of slots from a primary and the replicas that are in sync: the mover waits for them, too.
 func (w *World) drop(n *node, slots cluster.SlotSet) {
-	for _, c := range append(w.copies(n), n) {
-		c.data = c.data.minus(slots)
+	n.write(n.data.minus(slots))
+	for _, r := range w.copies(n) {
+		r.data, r.offset = r.data.minus(slots), n.offset
 	}
 }
 
@@ -290,7 +291,7 @@ func (w *World) undo(m plan.Move, until stage) error {
 	}
 	w.put(from, to.data.in(m.Slots))
 	if until < stageTaken {
-		to.data[0] = to.data[0].Minus(m.Slots) // the other is at both ends
+		to.write(to.data.without(dataset{m.Slots})) // the other is at both ends
 		return nil
 	}
 	w.drop(to, m.Slots)

@@ -14,6 +14,9 @@ type node struct {
 	table   []*entry
 	current uint64 // currentEpoch
 	data    dataset
+	// offset is how far it is in its shard's stream of writes: what goes out of it makes it longer, too, so that it is
+	// not the one with the most keys that has received most.
+	offset  int64
 	keys    int64 // that are in no slot of a cluster
 	copying int   // ticks until it is in sync with its primary; 0: it is
 	// followed says that it has been in sync since it was started, or told whom to follow; alone is for how many ticks it
@@ -174,7 +177,7 @@ func (n *node) learn(e *entry, claim slotSet, from *node) {
 		default:
 			other.slots = share(set(other.slots).Minus(overlap))
 			if other == self {
-				n.data = n.data.minus(overlap)
+				n.write(n.data.minus(overlap))
 			}
 			// cluster-allow-replica-migration is off: only who has taken all that it has from it is followed.
 			lost = lost || other == follows && other.slots == nil && overlap == *claim
@@ -201,6 +204,12 @@ func (n *node) update(newer *entry) {
 	n.learn(e, newer.slots, nil)
 }
 
+// write makes this what the node has.
+func (n *node) write(data dataset) {
+	n.data = data
+	n.offset++
+}
+
 // follow makes the node a replica; it copies everything anew.
 func (n *node) follow(primary cluster.NodeID) {
 	self := n.self()
@@ -208,7 +217,7 @@ func (n *node) follow(primary cluster.NodeID) {
 		return
 	}
 	self.role, self.primary, self.slots = cluster.Replica, primary, nil
-	n.data, n.copying, n.marks, n.tasks = dataset{}, copyTime, nil, nil
+	n.data, n.offset, n.copying, n.marks, n.tasks = dataset{}, 0, copyTime, nil, nil
 	n.followed, n.alone = false, 0
 }
 
@@ -305,12 +314,15 @@ func (w *World) headless() []cluster.NodeID {
 	return slices.Compact(ids)
 }
 
-// candidates is the replicas of the primary that a majority would elect, the one with the most data first.
+// candidates is the replicas of the primary that a majority would elect, the one that has received most first: the others
+// wait a second for each that is before them (cluster.c, clusterGetSlaveRank). One that has had no link since it was
+// started does not stand: to Redis it was disconnected for ever, so that cluster-replica-validity-factor keeps it back
+// (seen with Redis 7.0.15 and Valkey 9.1.2).
 func (w *World) candidates(primary cluster.NodeID) []*node {
 	var candidates []*node
 	for _, n := range w.running() {
 		p := n.find(primary)
-		if n.self().primary != primary || p == nil || !p.fail || p.slots == nil {
+		if n.self().primary != primary || p == nil || !p.fail || p.slots == nil || !n.followed {
 			continue
 		}
 		votes := 0
@@ -325,7 +337,7 @@ func (w *World) candidates(primary cluster.NodeID) []*node {
 		}
 	}
 	slices.SortStableFunc(candidates, func(a, b *node) int {
-		return cmp.Or(cmp.Compare(b.data.count(), a.data.count()), cmp.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(b.offset, a.offset), cmp.Compare(a.id, b.id))
 	})
 	return candidates
 }
@@ -395,7 +407,7 @@ func (w *World) replicate(n *node) {
 		n.copying--
 	default:
 		n.copying, n.followed, n.alone = 0, true, 0
-		n.data, n.keys = primary.data, primary.keys
+		n.data, n.offset, n.keys = primary.data, primary.offset, primary.keys
 		if self.epoch = primary.self().epoch; w.settings.CopyMarks {
 			n.marks = slices.Clone(primary.marks)
 		}

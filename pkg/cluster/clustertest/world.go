@@ -182,13 +182,14 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(string(a.id), string(b.id)) })
 	keys := w.keysOf(n)
 	if last != nil && len(n.marks)+len(n.tasks)+len(last.Tasks)+len(n.shownOpen()) == 0 && last.CurrentEpoch == n.current &&
+		last.ReplOffset == n.offset &&
 		last.LinkUp == (n.copying == 0) && last.LinkDown == n.linkDown() && last.Keys == keys && n.shows(entries) {
 		return last
 	}
 	n.shown = make([]slotSet, len(entries))
 	n.info = &cluster.NodeInfo{
 		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: keys, Version: "redis 7.0.15",
-		LinkDown: n.linkDown(), ReplOffset: int64(n.data.count()),
+		LinkDown: n.linkDown(), ReplOffset: n.offset,
 		Table: make(cluster.Table, len(entries)), Tasks: tasksOf(n),
 		DataBytes: keys * KeyBytes, UsedBytes: keys * KeyBytes, MaxBytes: w.settings.MaxBytes,
 	}

@@ -30,6 +30,18 @@ func TestWorld(t *testing.T) {
 				t.Error(w)
 			}
 		},
+		"of two replicas the one takes over that has received most, and not the one that still has what has gone": func(t *testing.T) {
+			w := clustertest.Cluster(3, 2).Kill("demo-4")
+			end := func(pod string) plan.End { return plan.End{Pod: pod, Node: w.ID(pod)} }
+			gone := plan.Move{From: end("demo-0"), To: end("demo-1"), Slots: cluster.SlotSet{}.Add(42)}
+			_ = w.Apply(plan.MoveSlots{Moves: []plan.Move{gone}})
+			_ = w.Apply(plan.CreatePods{Ordinals: []int{4}})
+			w.Ticks(1).Kill("demo-0").Ticks(8)
+			m, _ := w.View().Member(w.ID("demo-8"))
+			if m.Role() != cluster.Primary || !w.Stray().IsEmpty() {
+				t.Errorf("slots %s are with somebody else\n%s", w.Stray(), w)
+			}
+		},
 		"a primary that comes back follows who took over": func(t *testing.T) {
 			w := clustertest.Cluster(3, 1).Kill("demo-0").Ticks(6)
 			_ = w.Apply(plan.CreatePods{Ordinals: []int{0}})

@@ -10,9 +10,10 @@ import (
 // cancelMigrations stops migrations that servers carry out by themselves and that are not wanted any more, before
 // anything else: each would move all its slots to where they do not belong.
 // Invariant: whatever the spec says by now, no slot moves twice. A migration that is part of what is to move goes on,
-// and so does one of which that cannot be said; while the cluster is paused all do (see holdPaused).
+// and so does one of which that cannot be said; while the cluster is paused all do (see holdPaused). While a stranger
+// is among the nodes nothing is changed (see refuseStrangers).
 func cancelMigrations(w Wanted, v cluster.View) (Decision, bool) {
-	if !v.Served() || !v.Contested().IsEmpty() {
+	if !v.Served() || !v.Contested().IsEmpty() || len(strangers(v)) > 0 {
 		return Decision{}, false
 	}
 	var cancels []Cancel

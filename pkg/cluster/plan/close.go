@@ -204,15 +204,22 @@ func (c *closer) importedElsewhere(set openSet, target cluster.Member) cluster.S
 	return stale.Intersect(set.slots)
 }
 
-// giveUp takes back what a target that is gone has left with others: nobody knows any more who took its place.
+// giveUp takes back what a target that is gone has left with others: nobody knows any more who took its place. Who
+// still has a slot open from the owner's predecessor may have a newer copy of a key than the owner.
 func (c *closer) giveUp(set openSet) {
 	if !slices.Contains(c.gone, set.peer) {
 		c.gone = append(c.gone, set.peer)
 	}
 	recalled := len(c.recall)
 	for _, m := range c.v.Members {
-		if m.Role() == cluster.Primary && m.ID() != set.holder.ID() && m.Info.Keys > 0 {
-			c.recall = append(c.recall, Move{From: endOf(set.holder), To: endOf(m), Slots: set.slots})
+		if m.Role() != cluster.Primary || m.ID() == set.holder.ID() || m.Info.Keys == 0 {
+			continue
+		}
+		stale := c.importedElsewhere(set, m)
+		for _, part := range []Move{{Slots: stale, FailedOver: true}, {Slots: set.slots.Minus(stale)}} {
+			if part.From, part.To = endOf(set.holder), endOf(m); !part.Slots.IsEmpty() {
+				c.recall = append(c.recall, part)
+			}
 		}
 	}
 	if recalled == len(c.recall) { // nobody has any

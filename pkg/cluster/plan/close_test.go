@@ -253,6 +253,11 @@ func TestNext_Migrations(t *testing.T) {
 				info(v, "demo-1").Tasks = info(v, "demo-0").Tasks
 			}, cancelling(w, "by hand", "demo-0", "demo-1")}
 		},
+		"nothing is cancelled while a stranger is among the nodes": func() scene {
+			w := begun().Stranger("192.168.0.7").Ticks(1)
+			d := plan.Next(want(4, 1), w.View())
+			return scene{w, threeByOne, nil, wait(plan.ForeignNodes, waiting, d.Message)}
+		},
 		"one that leaves its source with less than its share is cancelled, too": func() scene {
 			w := after(clustertest.Cluster(3, 1), want(4, 1), plan.MovingSlots)
 			_ = w.Apply(plan.Next(want(4, 1), w.View()).Step)

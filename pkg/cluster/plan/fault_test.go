@@ -228,6 +228,30 @@ func TestFault32_ShardLostWithAllItsCopies(t *testing.T) {
 	}
 }
 
+// The best copy may be in a pod that cannot be stopped, on a host that is silent: an older one does not take over in
+// front of it, nor does anybody begin anew, whatever the spec gives up.
+func TestFault32_CopyWhereNobodyCanLook(t *testing.T) {
+	t.Parallel()
+	gives := threeByOne
+	gives.GiveUp = cluster.AllSlots()
+	w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true}, 3, 1)
+	silent := w.View().Members[3].Pod // demo-3, whose node all the others know
+	silent.State, silent.Overdue = cluster.PodTerminating, true
+	w.Restart("demo-5").Kill("demo-1", "demo-3").Ticks(8)
+	goOn(t, w, gives, plan.CreatingPods)
+	if err := w.Apply(plan.Next(gives, w.View()).Step); err != nil {
+		t.Fatal(err)
+	}
+	view := w.View()
+	if d := plan.Next(gives, view); d.Reason != plan.PromotingReplica {
+		t.Errorf("nobody else may have a copy: %s: %s", d.Reason, d.Message)
+	}
+	view.Aside = []cluster.Member{{Pod: silent, Unseen: "i/o timeout"}}
+	if d := plan.Next(gives, view); d.Reason == plan.PromotingReplica || d.Reason == plan.DataLost {
+		t.Errorf("%s: %s", d.Reason, d.Message)
+	}
+}
+
 // What a volume may bring back is waited for, whatever the spec gives up.
 func TestFault32_VolumesMayComeBack(t *testing.T) {
 	t.Parallel()

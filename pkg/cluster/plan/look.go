@@ -36,24 +36,34 @@ func refuseStrangers(_ Wanted, v cluster.View) (Decision, bool) {
 			return Decision{}, false // it may be this one: its address is not known yet
 		}
 	}
-	var strangers, pods []string
+	found := strangers(v)
+	if len(found) == 0 {
+		return Decision{}, false
+	}
+	var names, pods []string
+	for _, g := range found {
+		names = append(names, fmt.Sprintf("%s at %s", g.ID.Short(), g.Addr.IP))
+		pods = append(pods, g.KnownBy...)
+	}
+	slices.Sort(pods)
+	pods = slices.Compact(pods)
+	return wait(ForeignNodes, fmt.Sprintf("%s %s %s, in no pod of this cluster: nothing is met or changed while %s alive",
+		list(pods), verb(len(pods), "knows", "know"), list(names), verb(len(names), "it is", "they are")),
+		requeueWaiting), true
+}
+
+// strangers are the live nodes that are in no pod of this cluster, and never were.
+func strangers(v cluster.View) []cluster.Ghost {
+	var found []cluster.Ghost
 	for _, g := range v.Ghosts() {
 		at := func(m cluster.Member) bool { return m.Pod.IP == g.Addr.IP }
 		ours := slices.ContainsFunc(v.Members, at) || slices.ContainsFunc(v.Aside, at)
 		_, former := slices.BinarySearch(v.Former, g.ID)
 		if g.Answers && !ours && !former {
-			strangers = append(strangers, fmt.Sprintf("%s at %s", g.ID.Short(), g.Addr.IP))
-			pods = append(pods, g.KnownBy...)
+			found = append(found, g)
 		}
 	}
-	if len(strangers) == 0 {
-		return Decision{}, false
-	}
-	slices.Sort(pods)
-	pods = slices.Compact(pods)
-	return wait(ForeignNodes, fmt.Sprintf("%s %s %s, in no pod of this cluster: nothing is met or changed while %s alive",
-		list(pods), verb(len(pods), "knows", "know"), list(strangers), verb(len(strangers), "it is", "they are")),
-		requeueWaiting), true
+	return found
 }
 
 // waitForView waits until all pods are there and every node answers, as long as the cluster is not formed.

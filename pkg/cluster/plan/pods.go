@@ -273,7 +273,7 @@ func (s surplus) rankCopy(m cluster.Member) int {
 		}
 		others := slices.DeleteFunc(shard.Synced(), func(r cluster.Member) bool { return r.ID() == m.ID() })
 		switch {
-		case len(others) < s.wanted.replicasOf(shard.ID):
+		case len(others) < s.wanted.replicasOf(shard.ID), !m.Info.LinkUp && !finds(m, shard.Primary):
 			return neverGoes
 		case near(shard.Primary.Pod.Host, m.Pod.Host) || near(shard.Primary.Pod.Zone, m.Pod.Zone):
 			return goesAsBadCopy
@@ -284,6 +284,13 @@ func (s surplus) rankCopy(m cluster.Member) int {
 		return goesAsOrphan
 	}
 	return neverGoes
+}
+
+// finds says that a replica knows where its primary is: one that does not may be the last copy, for all that who
+// deletes it sees.
+func finds(m, primary cluster.Member) bool {
+	i := m.Info.Table.Index(primary.ID())
+	return i >= 0 && m.Info.Table[i].Addr.IP == primary.Pod.IP
 }
 
 func near(a, b string) bool { return a != "" && a == b }

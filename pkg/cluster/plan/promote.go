@@ -17,7 +17,7 @@ const voteTimeouts = 3
 // owns no slots yet, whom Redis never replaces. One at a look, so that each gets a config epoch of its own.
 // Invariant: nobody is replaced who may be alive. It needs two witnesses: Kubernetes, or the agent in the pod, says
 // that the primary does not run; and every node that lists it finds it silent. That the operator cannot connect is no
-// proof.
+// proof. And nobody with an old copy, or none, takes over while a node that cannot be asked may have a better one.
 func promoteOrphanShard(w Wanted, v cluster.View) (Decision, bool) {
 	for _, o := range orphansOf(w, v) {
 		switch {
@@ -66,8 +66,11 @@ func waitForFailover(w Wanted, v cluster.View) (Decision, bool) {
 	}
 	var waits, causes []string
 	for _, o := range orphans {
-		if o.lost {
+		switch {
+		case o.lost:
 			return wait(SlotsUncovered, o.waits, requeueWaiting), true
+		case o.waits != "" && o.elects && o.heir.Info.LinkDown == cluster.NeverLinked: // whom Redis does not elect
+			return wait(WaitingForPods, o.waits, requeueForming), true
 		}
 		if o.waits != "" && !o.elects && !slices.Contains(causes, o.waits) {
 			causes = append(causes, o.waits)
@@ -99,7 +102,7 @@ type orphan struct {
 	elects bool
 	// lost says that the primary is gone for good, and no replica has a copy of what it had.
 	lost bool
-	// stale says that the best copy is an older one, and the primary may come back from a volume.
+	// stale says that the best copy is an older one, or none, and the primary may come back from a volume.
 	stale bool
 }
 
@@ -161,9 +164,8 @@ func (o *orphan) obstacle(w Wanted, v cluster.View) string {
 		return name + " is not there"
 	case info.LinkUp:
 		return name + " is linked to its primary"
-	case info.LinkDown == cluster.NeverLinked && mayReturn(v):
-		o.stale = true
-		return name + " has an older copy, and the primary may come back from its volume"
+	case info.LinkDown == cluster.NeverLinked && o.better(v) != "":
+		return o.better(v)
 	case !hasCopy(o.heir) && !o.shard.Slots.Minus(w.GiveUp).IsEmpty():
 		o.lost = true
 		return lostMessage(w, o.shard.Slots)
@@ -174,6 +176,21 @@ func (o *orphan) obstacle(w Wanted, v cluster.View) string {
 	case !o.elects && w.AskQuorum:
 		return fmt.Sprintf("spec.recovery.quorum is Manual: to have them promoted, run: "+
 			`kubectl patch %s --type=merge -p '{"spec":{"recovery":{"quorum":"Automatic"}}}'`, w.Object)
+	}
+	return ""
+}
+
+// better says where a better copy may be than the heir's, which is an old one or none; "" when there can be none.
+func (o *orphan) better(v cluster.View) string {
+	name := o.heir.Pod.Name
+	if o.stale = mayReturn(v); o.stale {
+		return name + " has an older copy, and the primary may come back from its volume"
+	}
+	for _, m := range slices.Concat(v.Members, v.Aside) {
+		if mayRun(m) {
+			return fmt.Sprintf("%s has an older copy or none, and a better one may be where nobody can look: %s",
+				name, silence(m))
+		}
 	}
 	return ""
 }

@@ -131,15 +131,17 @@ func busy(step plan.Step) []string {
 	return pods
 }
 
-// spares says that a node has a copy elsewhere, or nothing that could be lost.
+// spares says that a node has a copy elsewhere, or nothing that could be lost. That the link of a replica is up is no
+// proof that its primary is there: it may have gone a moment ago.
 func (r *run) spares(name string) bool {
 	view := r.world.View()
 	m := member(&view, name)
-	if m.Role() != cluster.Primary || m.Info.Keys == 0 {
+	if m.Info.Keys == 0 {
 		return true
 	}
 	return slices.ContainsFunc(view.Members, func(c cluster.Member) bool {
-		return c.Role() == cluster.Replica && c.Follows() == m.ID() && c.Info.LinkUp
+		return m.Follows() != "" && c.ID() == m.Follows() ||
+			c.Role() == cluster.Replica && c.Info.LinkUp && c.Follows() == m.ID()
 	})
 }
 
@@ -166,7 +168,8 @@ func TestInvariants_LeastMoves(t *testing.T) {
 			if !counted && closed(view) {
 				r.world.Count()
 				least, counted = leastMoves(view, r.wanted.Primaries), true
-				slack = 2 * max(0, len(view.Shards())-r.wanted.Primaries) // who leaves may own a little more, for the placement
+				// Who leaves may own a little more, for the placement: ChooseLeaving counts in sixteens.
+				slack = 15 * max(0, len(view.Shards())-r.wanted.Primaries)
 			}
 			r.check(view, d, true)
 			r.remember(view, d)

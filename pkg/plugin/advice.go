@@ -75,6 +75,15 @@ func migrationNote(rc *redisv1.RedisCluster, now time.Time) []string {
 	}
 }
 
+// updateNote says how many pods an update has come to; none when it has come to all.
+func updateNote(rc *redisv1.RedisCluster) []string {
+	u := rc.Status.Update
+	if u == nil || outdated(rc) || u.UpdatedPods >= rc.Status.Pods {
+		return nil
+	}
+	return []string{fmt.Sprintf("Updating pods: %d/%d", u.UpdatedPods, rc.Status.Pods)}
+}
+
 // ourCommand is a line to copy to a shell.
 func ourCommand(rc *redisv1.RedisCluster, verb string, flags ...string) string {
 	words := append([]string{"kubectl redis-cluster", verb, rc.Name, "-n", rc.Namespace}, flags...)

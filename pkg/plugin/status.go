@@ -140,6 +140,9 @@ func statusLine(rc *redisv1.RedisCluster, now time.Time) string {
 // statusText is the conditions of a RedisCluster in words, and a picture of the migration that is under way.
 func statusText(rc *redisv1.RedisCluster, l look, now time.Time) string {
 	lines := append(coloured(wrap(headline(rc), l.width, 2), l, bold), "")
+	if note := updateNote(rc); len(note) > 0 {
+		lines = append(append(lines, note...), "")
+	}
 	if m := rc.Status.Migration; m != nil {
 		lines = append(append(lines, progressOf(m).lines(l, now)...), "")
 	}

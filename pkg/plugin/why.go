@@ -34,7 +34,7 @@ func (c *command) why(ctx context.Context, clients Clients, args []string) error
 // Why is what the operator is doing with a RedisCluster, its conditions, and the last events about it.
 func Why(rc *redisv1.RedisCluster, events []corev1.Event, now time.Time) string {
 	lines := []string{fmt.Sprintf("%s/%s: %s", rc.Namespace, rc.Name, doing(rc))}
-	lines = slices.Concat(lines, migrationNote(rc, now), blockedNotes(rc), advice(rc))
+	lines = slices.Concat(lines, updateNote(rc), migrationNote(rc, now), blockedNotes(rc), advice(rc))
 	text := strings.Join(lines, "\n") + "\n"
 	if len(rc.Status.Conditions) > 0 {
 		text += "\n" + conditionsText(rc, now)

@@ -43,12 +43,17 @@ func TestBadInputIsRefused(t *testing.T) {
 		"65 pairs": {func(rc *redisv1.RedisCluster) {
 			rc.Spec.Migration.Parallelism = new(int32(65))
 		}, "spec.migration.parallelism"},
-		"engine":       {func(rc *redisv1.RedisCluster) { rc.Spec.Migration.Engine = "Fast" }, "spec.migration.engine"},
-		"balance":      {func(rc *redisv1.RedisCluster) { rc.Spec.Migration.Balance = "Keys" }, "spec.migration.balance"},
-		"profile":      {func(rc *redisv1.RedisCluster) { rc.Spec.Migration.Profile = "Slow" }, "spec.migration.profile"},
-		"no container": {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Name = "db" }, "spec.podTemplate"},
-		"no image":     {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Image = "" }, "spec.podTemplate"},
-		"command":      {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Command = []string{"sh"} }, "command"},
+		"engine":  {func(rc *redisv1.RedisCluster) { rc.Spec.Migration.Engine = "Fast" }, "spec.migration.engine"},
+		"balance": {func(rc *redisv1.RedisCluster) { rc.Spec.Migration.Balance = "Keys" }, "spec.migration.balance"},
+		"profile": {func(rc *redisv1.RedisCluster) { rc.Spec.Migration.Profile = "Slow" }, "spec.migration.profile"},
+		"two pods at a time": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Update.MaxUnavailable = new(int32(2))
+		}, "spec.update.maxUnavailable must be 1"},
+		"update strategy": {func(rc *redisv1.RedisCluster) { rc.Spec.Update.Strategy = "Now" }, "spec.update.strategy"},
+		"agents' update":  {func(rc *redisv1.RedisCluster) { rc.Spec.Update.Redisnode = "Never" }, "spec.update.redisnode"},
+		"no container":    {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Name = "db" }, "spec.podTemplate"},
+		"no image":        {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Image = "" }, "spec.podTemplate"},
+		"command":         {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Command = []string{"sh"} }, "command"},
 		"second reserved": {func(rc *redisv1.RedisCluster) {
 			spec(rc).Containers = append(spec(rc).Containers, container("redisnode"))
 		}, "redisnode"},

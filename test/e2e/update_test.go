@@ -113,7 +113,11 @@ func TestRollingUpdate(t *testing.T) {
 				replaced++
 			}
 		}
-		install("8.0")
+		if tag == "7.0" {
+			install("8.0")
+		} else if _, err := env.Run(t.Context(), framework.Tool("kubectl"), "redis-cluster", "rollback", "-n", ns, "demo"); err != nil {
+			t.Fatal(err)
+		}
 		framework.Eventually(t, time.Minute, "going back from "+tag+" heals", updated(c))
 		after := running(t, c)
 		kept := 0
@@ -254,15 +258,22 @@ func redisStatus(pod corev1.Pod) corev1.ContainerStatus {
 	return corev1.ContainerStatus{}
 }
 
-// TestSupervisedUpdate waits before masters until it is approved, as docs/guides/updates.md says.
+// TestSupervisedUpdate waits before masters until it is approved, as docs/guides/updates.md says. With volumes every node
+// is the same afterwards.
 func TestSupervisedUpdate(t *testing.T) {
 	ns := env.Namespace(t, "e2e-update-supervised")
 	install := func(tag string) *framework.Cluster {
 		return env.InstallCluster(t, ns, "demo", "image.repository=redis", "image.tag="+tag, "image.pullPolicy=Never",
-			"update.strategy=Supervised")
+			"update.strategy=Supervised", "storage.type=PersistentVolumeClaim", "storage.size=64Mi", "storage.retention=Delete")
 	}
 	c := install("8.0")
 	c.WaitReady(t, time.Minute)
+	const keys = 2000
+	c.Write(t, keys)
+	before, err := c.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	install("8.6")
 	framework.Eventually(t, updateTime, "the update waits", stopsAt(c, redisv1.ConditionProgressing, plan.UpdateAwaitsApproval,
 		"kubectl redis-cluster approve -n "+ns+" demo"))
@@ -273,8 +284,21 @@ func TestSupervisedUpdate(t *testing.T) {
 	if rc.Status.Update.UpdatedPods != 3 {
 		t.Errorf("%d pods are updated, want the replicas", rc.Status.Update.UpdatedPods)
 	}
-	if _, err := env.Run(t.Context(), framework.Tool("kubectl"), "redis-cluster", "approve", "-n", ns, "demo"); err != nil {
+	_, err = env.Run(t.Context(), framework.Tool("kubectl"), "redis-cluster", "approve", "-n", ns, "demo")
+	if err != nil {
 		t.Fatal(err)
 	}
 	framework.Eventually(t, updateTime, "all pods run 8.6", updated(c))
+	after, err := c.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range after.Status.Nodes {
+		if was := before.Status.Nodes[i]; n.ID != was.ID || n.PodName != was.PodName {
+			t.Errorf("the node in %s is %s, and was %s", n.PodName, n.ID, was.ID)
+		}
+	}
+	if err := c.Verify(t.Context(), c.Client(t), keys); err != nil {
+		t.Errorf("keys from before: %v", err)
+	}
 }

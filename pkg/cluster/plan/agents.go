@@ -11,7 +11,7 @@ import (
 // Invariant: redis runs on, and nobody misses an agent that does not run.
 func repairAgents(_ Wanted, v cluster.View) (Decision, bool) {
 	for _, m := range v.Members {
-		if m.Pod.AgentOutdated && m.Pod.Trouble != "" && !m.Pod.Ready && m.Pod.State != cluster.PodTerminating {
+		if m.Pod.AgentOutdated && m.Pod.Trouble != "" && m.Pod.State != cluster.PodTerminating {
 			return updateAgent(v, m), true
 		}
 	}

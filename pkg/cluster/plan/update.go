@@ -78,7 +78,7 @@ func rollPrimary(v cluster.View) (Decision, bool) {
 	shards := v.Shards()
 	for i := range shards {
 		primary := shards[i].Primary
-		heirs := slices.DeleteFunc(shards[i].Synced(), outdated)
+		heirs := shards[i].Synced() // all of them are updated: the others were replaced first
 		if !outdated(primary) || len(heirs) == 0 {
 			continue
 		}

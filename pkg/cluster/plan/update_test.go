@@ -102,6 +102,14 @@ func TestNext_Update(t *testing.T) {
 					"primaries, run: kubectl redis-cluster approve -n shop demo"),
 			}
 		},
+		"what is supervised comes to no primary for beauty": func() scene {
+			beautiful := supervised
+			beautiful.Failback = true
+			return scene{clustertest.Cluster(3, 1).Outdate("demo-1"), beautiful, func(v *cluster.View) {
+				member(v, "demo-1").Pod.Host, member(v, "demo-1").Pod.Zone = "node1", "a" // beside demo-0 and its replica
+			}, wait(plan.UpdateAwaitsApproval, idle, "demo-1 is not updated yet (5 of 6 pods are updated): to go on with "+
+				"primaries, run: kubectl redis-cluster approve -n shop demo")}
+		},
 		"a cluster that is supervised and up to date waits for nobody": func() scene {
 			return scene{clustertest.Cluster(3, 1), supervised, nil, allConverged()}
 		},

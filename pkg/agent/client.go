@@ -18,7 +18,7 @@ import (
 const (
 	// maxBody bounds every body, in both directions.
 	maxBody = 64 << 10
-	// maxTable bounds a table: that of a thousand nodes has two hundred bytes a node.
+	// maxTable bounds a table: that of a thousand nodes has two hundred bytes a node. A redis.conf is smaller.
 	maxTable = 1 << 20
 )
 
@@ -28,6 +28,7 @@ const (
 	pathNodes     = "/v1/nodes"
 	pathSlots     = "/v1/slots"
 	pathTable     = "/v1/table"
+	pathLaunch    = "/v1/launch"
 	pathPromote   = "/v1/promote"
 	pathIntroduce = "/v1/introduce"
 	pathFence     = "/v1/fence"
@@ -122,6 +123,11 @@ func (c *Client) Table(ctx context.Context, ip string) (Table, error) {
 	return ask(ctx, c, ip, pathTable, func(t Table) string { return t.ClusterUID })
 }
 
+// Launch asks the agent at this address what its redis was started with.
+func (c *Client) Launch(ctx context.Context, ip string) (Launch, error) {
+	return ask(ctx, c, ip, pathLaunch, func(l Launch) string { return l.ClusterUID })
+}
+
 // ask gets an answer, and refuses one of another cluster.
 func ask[A any](ctx context.Context, c *Client, ip, path string, clusterOf func(A) string) (A, error) {
 	var answer, none A
@@ -212,7 +218,7 @@ func (c *Client) exchange(ctx context.Context, url string, in, out any) error {
 }
 
 func bodyBound(path string) int64 {
-	if path == pathTable {
+	if path == pathTable || path == pathLaunch {
 		return maxTable
 	}
 	return maxBody

@@ -20,6 +20,7 @@ type Witness interface {
 	Nodes(ctx context.Context) Nodes
 	Slots(ctx context.Context) Slots
 	Table(ctx context.Context) Table
+	Launch(ctx context.Context) Launch
 }
 
 // Handler is what an agent does when it is asked. Its errors go to the caller as refusals: they name no secret.
@@ -64,6 +65,7 @@ func NewServer(h Handler, id Identity, g Generations, source Source, now func() 
 	mux.HandleFunc("GET "+pathStatus, s.status)
 	mux.HandleFunc("GET "+pathNodes, answer(s, h.Nodes))
 	mux.HandleFunc("GET "+pathTable, answer(s, h.Table))
+	mux.HandleFunc("GET "+pathLaunch, answer(s, h.Launch))
 	mux.HandleFunc("GET "+pathSlots, s.slots)
 	mux.HandleFunc("POST "+pathPromote, order(s, h.Promote, PromoteRequest.order, callerPeer, callerOperator))
 	mux.HandleFunc("POST "+pathIntroduce, order(s, h.Introduce, IntroduceRequest.order, callerPeer, callerOperator))

@@ -48,6 +48,10 @@ func (f *fake) Table(context.Context) Table {
 	return Table{ClusterUID: f.uid, NodeID: "me", Running: true, Nodes: strings.Repeat("x", 2*maxBody)}
 }
 
+func (f *fake) Launch(context.Context) Launch {
+	return Launch{ClusterUID: f.uid, PodUID: "pod", Conf: strings.Repeat("x", 2*maxBody)}
+}
+
 func (f *fake) Promote(_ context.Context, r PromoteRequest) error {
 	return f.note("promote " + string(r.Mode))
 }
@@ -136,6 +140,9 @@ func TestServer_WhoMayDoWhat(t *testing.T) {
 		}
 		if table, err := c.Table(t.Context(), "192.0.2.1"); err != nil || !table.Running || len(table.Nodes) != 2*maxBody {
 			t.Errorf("table: %d bytes, %v", len(table.Nodes), err)
+		}
+		if l, err := c.Launch(t.Context(), "192.0.2.1"); err != nil || l.PodUID != "pod" || len(l.Conf) != 2*maxBody {
+			t.Errorf("launch: %d bytes, %v", len(l.Conf), err)
 		}
 		if err := c.Promote(t.Context(), "192.0.2.1", PromoteRequest{Order: order, Mode: PromoteForce}); err != nil {
 			t.Errorf("promote: %v", err)

@@ -135,6 +135,16 @@ type Table struct {
 	Epoch uint64 `json:"epoch,omitempty"`
 }
 
+// Launch is what the node's redis was started with: GET /v1/launch.
+type Launch struct {
+	ClusterUID string `json:"clusterUID"`
+	PodUID     string `json:"podUID"`
+	// Conf is its redis.conf, as far as it is the same for all pods of the cluster; "" before it is started.
+	Conf string `json:"conf,omitempty"`
+	// Defaults is what this very server runs with where redis.conf says nothing; none when that is not known.
+	Defaults map[string]string `json:"defaults,omitempty"`
+}
+
 // PromoteMode is how a replica takes its primary's place. The words are those of CLUSTER FAILOVER.
 type PromoteMode string
 

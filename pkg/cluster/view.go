@@ -17,6 +17,9 @@ type View struct {
 	// Volumes are the ordinals whose volume exists, with or without a pod, sorted; none when volumes go with their
 	// pods. A node that is in no pod may come back from one.
 	Volumes []int
+	// Unwritten says that what nodes start with is not what the spec wants yet. It is written once the nodes that run have
+	// taken it.
+	Unwritten bool
 	// Weights is what each slot weighs when shares are counted in bytes; nil when they are counted in slots.
 	Weights *Weights
 
@@ -38,6 +41,11 @@ type Member struct {
 	Unseen string
 	// Down says that redis does not run in the pod at the moment: its agent says so, or its kubelet.
 	Down bool
+	// Drift is the directives that the node does not run with as it should, and takes while it runs.
+	Drift []Drift
+	// Restart is the directives that it does not run with as it should, and takes only when it is started again: with what
+	// is written for it by now, which it was not started with.
+	Restart []Drift
 }
 
 // Seen says whether the node answered.
@@ -111,12 +119,15 @@ type Pod struct {
 	Zone    string
 	State   PodState
 	Ready   bool
+	// Process tells one start of redis in the pod from the next.
+	Process string
 	// HostGone says that the Kubernetes node that it was on is gone for good, and redis with it: the node was deleted, or
 	// somebody who knows has said so by the taint node.kubernetes.io/out-of-service.
 	HostGone bool
 	// Overdue says that it was to be gone long ago: its host does not answer, and nobody has said that it is gone.
 	Overdue bool
-	// Outdated says that it was made from another template than the spec's.
+	// Outdated says that it was made from another template than the spec's, or that redis has to be started again to run
+	// with what the spec says (Member.Restart).
 	Outdated bool
 	// AgentOutdated says that its agent is of another image than it is to be, and can be changed in the running pod.
 	AgentOutdated bool

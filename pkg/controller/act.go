@@ -62,7 +62,7 @@ func movesSlots(step plan.Step) bool {
 	case plan.CloseSlots:
 		return len(s.Finish) > 0 || len(s.Undo) > 0
 	case plan.CreatePods, plan.DeletePod, plan.UpdateAgent, plan.Meet, plan.AddSlots, plan.Replicate, plan.Forget,
-		plan.Failover, plan.Wait:
+		plan.Failover, plan.Configure, plan.Wait:
 	}
 	return false
 }
@@ -89,13 +89,7 @@ func (c *Controller) carryOut(ctx context.Context, t target, d plan.Decision) er
 	case plan.Meet:
 		return c.meet(ctx, t, s)
 	case plan.AddSlots:
-		return each(ctx, s.Grants, func(ctx context.Context, g plan.Grant) error {
-			ep, err := t.endpoint(g.Pod)
-			if err != nil {
-				return err
-			}
-			return c.Redis.AddSlots(ctx, ep, g.Epoch, g.Slots)
-		})
+		return c.addSlots(ctx, t, s)
 	case plan.Replicate:
 		return each(ctx, s.Links, func(ctx context.Context, l plan.Link) error {
 			ep, err := t.endpoint(l.Pod)
@@ -118,8 +112,20 @@ func (c *Controller) carryOut(ctx context.Context, t target, d plan.Decision) er
 		return c.moveSlots(ctx, t, s.Moves)
 	case plan.CloseSlots:
 		return c.closeSlots(ctx, t, s)
+	case plan.Configure:
+		return c.configure(ctx, t, s)
 	}
 	return fmt.Errorf("unknown step %T", d.Step)
+}
+
+func (c *Controller) addSlots(ctx context.Context, t target, s plan.AddSlots) error {
+	return each(ctx, s.Grants, func(ctx context.Context, g plan.Grant) error {
+		ep, err := t.endpoint(g.Pod)
+		if err != nil {
+			return err
+		}
+		return c.Redis.AddSlots(ctx, ep, g.Epoch, g.Slots)
+	})
 }
 
 func (c *Controller) createPods(ctx context.Context, t target, s plan.CreatePods) error {

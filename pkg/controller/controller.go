@@ -42,11 +42,13 @@ type Config struct {
 	Status  StatusUpdater
 	Redis   RedisControl
 	Slots   SlotControl
-	Agents  ConnectAgents
-	Events  Events
-	Images  objects.Images
-	Metrics *Metrics
-	Clock   clock.WithTicker
+	// Settings is what nodes run with.
+	Settings SettingControl
+	Agents   ConnectAgents
+	Events   Events
+	Images   objects.Images
+	Metrics  *Metrics
+	Clock    clock.WithTicker
 }
 
 // Controller brings every RedisCluster in its stores towards its spec, one step at a time.

@@ -81,9 +81,17 @@ type SlotControl interface {
 	SlotLoads(ctx context.Context, ep redis.Endpoint, slots cluster.SlotSet) (map[cluster.Slot]redis.SlotLoad, error)
 }
 
+// SettingControl asks nodes what they run with, and sets it.
+type SettingControl interface {
+	Settings(ctx context.Context, ep redis.Endpoint) (map[string]string, error)
+	Configure(ctx context.Context, ep redis.Endpoint, settings []redis.Setting) error
+}
+
 // AgentControl asks the agents of one cluster. An answer proves that the one who gave it belongs to it.
 type AgentControl interface {
 	Status(ctx context.Context, ip string) (agent.Status, error)
+	// Launch is what redis was started with.
+	Launch(ctx context.Context, ip string) (agent.Launch, error)
 	Promote(ctx context.Context, ip string, r agent.PromoteRequest) error
 	Reign(ctx context.Context, ip string, r agent.ReignRequest) error
 	Close()

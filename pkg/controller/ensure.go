@@ -41,7 +41,11 @@ func (c *Controller) ensure(ctx context.Context, rc *redisv1.RedisCluster) (acce
 	if err != nil {
 		return access{}, err
 	}
-	if err := c.ensureBudget(ctx, rc, len(pods)); err != nil {
+	if err = c.ensureBudget(ctx, rc, len(pods)); err != nil {
+		return access{}, err
+	}
+	conf, err := c.confToKeep(rc, pods)
+	if err != nil {
 		return access{}, err
 	}
 	for _, o := range []struct {
@@ -50,7 +54,7 @@ func (c *Controller) ensure(ctx context.Context, rc *redisv1.RedisCluster) (acce
 	}{
 		{objects.NewServiceAccount(rc), kube.From(stores.ServiceAccounts.ServiceAccounts(rc.Namespace))},
 		{objects.NewService(rc), kube.From(stores.Services.Services(rc.Namespace))},
-		{objects.NewConfigMap(rc), kube.From(stores.ConfigMaps.ConfigMaps(rc.Namespace))},
+		{conf, kube.From(stores.ConfigMaps.ConfigMaps(rc.Namespace))},
 	} {
 		if err := c.Objects.Ensure(ctx, rc, o.wanted, o.cached); err != nil {
 			return access{}, err
@@ -77,6 +81,20 @@ func (c *Controller) ensureRevision(ctx context.Context, rc *redisv1.RedisCluste
 		return fmt.Errorf("list revisions: %w", err)
 	}
 	return c.History.Keep(ctx, rc, wanted, history, objects.RevisionLimit)
+}
+
+// confToKeep is the ConfigMap as it is to be before anything else is done. While nodes run, what they start with is
+// only changed once they have taken it: see configure.
+func (c *Controller) confToKeep(rc *redisv1.RedisCluster, pods []*corev1.Pod) (*corev1.ConfigMap, error) {
+	wanted := objects.NewConfigMap(rc)
+	if !rc.Status.Bootstrapped || !slices.ContainsFunc(pods, running) {
+		return wanted, nil
+	}
+	written, err := c.writtenConf(rc)
+	if err == nil && written != "" {
+		wanted.Data[objects.KeyRedisConf] = written
+	}
+	return wanted, err
 }
 
 // ensureLabels keeps the labels of pods, by which the Service and people find them.

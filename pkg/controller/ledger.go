@@ -50,6 +50,7 @@ func (l *ledgers) of(rc *redisv1.RedisCluster) *ledger {
 		known.generation = rc.Generation
 		known.rests = map[pair]failure{}
 		known.blocked = map[cluster.Slot]blockade{}
+		known.settings.reset()
 		known.remember(rc.Status.Migration)
 	}
 	return known
@@ -118,6 +119,8 @@ type ledger struct {
 
 	rests   map[pair]failure
 	blocked map[cluster.Slot]blockade
+
+	settings settings
 }
 
 // mostBehind bounds what is remembered of a cache that does not move: then its word counts, and writes are refused.

@@ -74,7 +74,7 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 	}
 	view = view.SetAside()
 	c.weigh(ctx, rc, a, &view)
-	return view, nil
+	return view, c.compareSettings(ctx, rc, a, &view)
 }
 
 // memberOf is a pod whose node was not asked yet.
@@ -175,6 +175,7 @@ func podOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Pod {
 		Zone:     hosts.zones[pod.Spec.NodeName],
 		State:    stateOf(pod),
 		Ready:    ready(pod),
+		Process:  processOf(pod),
 		Outdated: objects.Outdated(pod, rc),
 		Trouble:  troubleOf(pod),
 	}

@@ -44,6 +44,14 @@ func running(pod *corev1.Pod) bool {
 	return s != nil && s.State.Running != nil
 }
 
+// processOf is the container of redis that runs in a pod, or ran last.
+func processOf(pod *corev1.Pod) string {
+	if s := redisStatus(pod); s != nil {
+		return s.ContainerID
+	}
+	return ""
+}
+
 func redisStatus(pod *corev1.Pod) *corev1.ContainerStatus {
 	i := slices.IndexFunc(pod.Status.ContainerStatuses,
 		func(s corev1.ContainerStatus) bool { return s.Name == redisv1.ContainerRedis })

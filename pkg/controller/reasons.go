@@ -38,6 +38,8 @@ func reasonOf(err error) string {
 		return redisv1.ReasonMoveFailed
 	}
 	switch {
+	case errors.Is(err, redis.ErrRefusedSetting):
+		return redisv1.ReasonSettingRefused
 	case errors.Is(err, kube.ErrVolumeConflict):
 		return redisv1.ReasonVolumeConflict
 	case errors.Is(err, kube.ErrNameConflict):

@@ -12,11 +12,11 @@ import (
 )
 
 // inOffice fails when another operator gives orders to this cluster's agents, before a step that two could not both
-// take: it gives, takes away or forgets. Steps that move slots are told apart by the marks of the slots; to meet twice,
-// and to create what is there, does no harm.
+// take: it gives, takes away, forgets, or sets what the other puts back. Steps that move slots are told apart by the
+// marks of the slots; to meet twice, and to create what is there, does no harm.
 func (t target) inOffice(ctx context.Context, step plan.Step) error {
 	switch step.(type) {
-	case plan.DeletePod, plan.AddSlots, plan.Replicate, plan.Forget, plan.Failover:
+	case plan.DeletePod, plan.AddSlots, plan.Replicate, plan.Forget, plan.Failover, plan.Configure:
 		_, err := t.reign(ctx)
 		return err
 	case plan.CreatePods, plan.UpdateAgent, plan.Meet, plan.MoveSlots, plan.CloseSlots, plan.Wait:

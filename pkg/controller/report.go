@@ -22,6 +22,7 @@ type outcome struct {
 	observed bool // view was looked at; otherwise err says why not
 	decision plan.Decision
 	moves    movement
+	refused  string // what servers say to the spec's settings; "" when they take them
 	// rehearsal is what would be done; nil unless nothing is to be done but to say so.
 	rehearsal *redisv1.PlanStatus
 	err       error
@@ -202,6 +203,8 @@ func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 		c.Reason, c.Message = redisv1.ReasonKeyTooBig, blockedMessage(rc, o.moves.blocked)
 	case slices.Contains(needAttention, o.decision.Reason):
 		c.Reason, c.Message = o.decision.Reason, o.decision.Message
+	case o.refused != "":
+		c.Reason, c.Message = redisv1.ReasonSettingRefused, o.refused
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, redisv1.ReasonHealthy, "nothing is wrong"
 	}

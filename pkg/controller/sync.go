@@ -33,6 +33,7 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	}
 	o.err = c.act(ctx, t, o.decision)
 	o.moves = t.movement(o.decision)
+	o.refused = t.ledger.settings.refusal
 	if o.err == nil && o.decision.Reason == plan.Converged {
 		o.err = c.dropSurplusClaims(ctx, rc, view)
 	}

@@ -124,6 +124,10 @@ type fixture struct {
 	// answers is what an agent says instead of the truth, by pod.
 	answers map[string]func(agent.Status) (agent.Status, error)
 	slots   slotFaults
+	// unwilling are pods whose node does not take settings, and what they say instead; comparisons counts how often nodes
+	// are asked what they run with.
+	unwilling   map[string]error
+	comparisons int
 }
 
 // place is where one RedisCluster lives. All clusters are called demo, each in a namespace of its own.
@@ -142,6 +146,7 @@ type started struct {
 	password string
 	mover    string
 	caCert   []byte
+	server   *server
 }
 
 func newFixture(t testing.TB, clusters ...*redisv1.RedisCluster) *fixture {
@@ -204,15 +209,16 @@ func (f *fixture) config(stores []Stores, nodes corelisters.NodeLister) Config {
 		f.t.Fatal(err)
 	}
 	return Config{
-		Stores:  stores,
-		Nodes:   nodes,
-		Pods:    kube.NewPodControl(f.api.kube, f.story),
-		Objects: kube.NewObjectControl(f.api.kube),
-		History: kube.NewRevisionControl(f.api.kube),
-		Secrets: kube.NewSecretControl(f.api.kube, secretsTTL, f.clock.Now),
-		Status:  kube.NewStatusUpdater(f.api.redis),
-		Redis:   (*redisNodes)(f),
-		Slots:   (*redisNodes)(f),
+		Stores:   stores,
+		Nodes:    nodes,
+		Pods:     kube.NewPodControl(f.api.kube, f.story),
+		Objects:  kube.NewObjectControl(f.api.kube),
+		History:  kube.NewRevisionControl(f.api.kube),
+		Secrets:  kube.NewSecretControl(f.api.kube, secretsTTL, f.clock.Now),
+		Status:   kube.NewStatusUpdater(f.api.redis),
+		Redis:    (*redisNodes)(f),
+		Slots:    (*redisNodes)(f),
+		Settings: (*redisNodes)(f),
 		Agents: func(ca agent.CA, clusterUID string) (AgentControl, error) {
 			return &agentsOf{f, ca.CertPEM, clusterUID}, nil
 		},
@@ -277,7 +283,7 @@ func (f *fixture) obey(p *place) {
 			if !ready {
 				continue
 			}
-			secrets.uid = pod.UID
+			secrets.uid, secrets.server = pod.UID, f.newServer(p.namespace)
 			p.started[pod.Name] = secrets
 			if err := p.world.Apply(plan.CreatePods{Ordinals: []int{ordinal}}); err != nil {
 				f.t.Fatal(err)

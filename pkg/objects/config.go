@@ -30,26 +30,33 @@ const crashRestart = "# redisnode: crash Restart\n"
 // directive is one line of redis.conf. The value is written as it is.
 type directive struct{ name, value string }
 
-// redisConf is the same text for the same spec. A directive that the user sets replaces the operator's and does not
-// follow it, because some, such as save, add up.
+// redisConf is the same text for the same spec.
 func redisConf(rc *redisv1.RedisCluster) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Made by redis-operator from RedisCluster %s/%s; changes here are undone.\n", rc.Namespace, rc.Name)
 	if rc.Spec.Recovery.Crash == redisv1.CrashRestart {
 		b.WriteString(crashRestart)
 	}
-	for _, d := range slices.Concat(clusterDirectives(), memoryDirectives(rc), persistenceDirectives(rc)) {
-		if _, set := rc.Spec.Config[d.name]; !set {
-			fmt.Fprintf(&b, "%s %s\n", d.name, d.value)
-		}
+	for _, d := range ownDirectives(rc) {
+		fmt.Fprintf(&b, "%s %s\n", d.name, d.value)
 	}
 	if len(rc.Spec.Config) > 0 {
 		b.WriteString("\n# spec.config\n")
 	}
 	for _, name := range slices.Sorted(maps.Keys(rc.Spec.Config)) {
-		fmt.Fprintf(&b, "%s %s\n", name, confValue(string(rc.Spec.Config[name])))
+		fmt.Fprintf(&b, "%s %s\n", name, confValue(name, string(rc.Spec.Config[name])))
 	}
 	return b.String()
+}
+
+// ownDirectives are the operator's. A directive that the user sets replaces the operator's and does not follow it,
+// because some, such as save, add up.
+func ownDirectives(rc *redisv1.RedisCluster) []directive {
+	all := slices.Concat(clusterDirectives(), memoryDirectives(rc), persistenceDirectives(rc))
+	return slices.DeleteFunc(all, func(d directive) bool {
+		_, set := rc.Spec.Config[d.name]
+		return set
+	})
 }
 
 // The node-timeout, in milliseconds, when the user sets none.

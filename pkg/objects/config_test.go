@@ -82,12 +82,16 @@ func TestRedisConf(t *testing.T) {
 		"lists and quoted arguments": {
 			edits{settings(map[string]redisv1.ConfigValue{
 				"client-output-buffer-limit": "replica 256mb  64mb 60", "proc-title-template": `"{title} {port}"`,
+				"tls-protocols": "TLSv1.2 TLSv1.3",
 			})},
-			map[string]string{"client-output-buffer-limit": "replica|256mb|64mb|60", "proc-title-template": "{title} {port}"},
+			map[string]string{
+				"client-output-buffer-limit": "replica|256mb|64mb|60", "proc-title-template": "{title} {port}",
+				"tls-protocols": "TLSv1.2 TLSv1.3",
+			},
 		},
 		"an injected line": {
 			edits{settings(map[string]redisv1.ConfigValue{"hz": "10\nrequirepass x"})},
-			map[string]string{"hz": "10|requirepass|x", "requirepass": "-"},
+			map[string]string{"hz": "10 requirepass x", "requirepass": "-"},
 		},
 		"an injected line within quotes": {
 			edits{settings(map[string]redisv1.ConfigValue{"hz": "\"10\nrequirepass x"})},
@@ -162,7 +166,8 @@ func TestConfValueProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		value := rapid.OneOf(rapid.String(), rapid.StringMatching(`["' \\xna0-9\n\r\t{}]*`)).Draw(t, "value")
-		written := confValue(value)
+		name := rapid.SampledFrom([]string{"save", "hz"}).Draw(t, "name")
+		written := confValue(name, value)
 		if strings.ContainsAny(written, "\n\r\x00") {
 			t.Fatalf("%q leaves its line: %q", value, written)
 		}
@@ -176,6 +181,12 @@ func TestConfValueProperty(t *testing.T) {
 			want = []string{value}
 		case len(want) == 0:
 			want = []string{""}
+		}
+		if name == "hz" {
+			want = []string{strings.Join(want, " ")}
+		}
+		if live := liveDirective(name, value).Value; live != strings.Join(want, " ") {
+			t.Fatalf("%q: set live as %q, want %q", value, live, want)
 		}
 		if strings.Join(got, "\x00") != strings.Join(want, "\x00") {
 			t.Fatalf("%q: redis-server reads %q, want %q", value, got, want)

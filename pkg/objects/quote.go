@@ -2,25 +2,42 @@ package objects
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
+// lists are the directives that take several arguments. Of all others redis-server refuses more than one in a file,
+// and takes them when they are set live: both ways must come to the same.
+var lists = []string{
+	"client-output-buffer-limit", "ignore-warnings", "latency-tracking-info-percentiles", "oom-score-adj-values", "save",
+	"shutdown-on-sigint", "shutdown-on-sigterm",
+}
+
 // confValue writes the value of a directive so that redis-server reads what the user meant: the arguments, when the
-// value is a list of them as redis.conf has it (`"" `, `replica 256mb 64mb 60`), or else all of it as one argument
-// (it's). Whatever it is, it ends on its line: a value cannot smuggle in another directive.
-func confValue(value string) string {
-	args, ok := splitArgs(value)
-	if !ok {
-		args = []string{value}
-	}
-	if len(args) == 0 {
-		args = []string{""}
+// directive takes a list of them (`replica 256mb 64mb 60`), or else all of it as one argument ({title} {port}).
+// Whatever it is, it ends on its line: a value cannot smuggle in another directive.
+func confValue(name, value string) string {
+	args := arguments(value)
+	if !slices.Contains(lists, name) {
+		args = []string{strings.Join(args, " ")}
 	}
 	quoted := make([]string, len(args))
 	for i, arg := range args {
 		quoted[i] = quoteArg(arg)
 	}
 	return strings.Join(quoted, " ")
+}
+
+// arguments are those of a value, at least one: a value that is no list as redis.conf has it (it's) is one itself.
+func arguments(value string) []string {
+	args, ok := splitArgs(value)
+	switch {
+	case !ok:
+		return []string{value}
+	case len(args) == 0:
+		return []string{""}
+	}
+	return args
 }
 
 // quoteArg writes one argument, with quotes where redis-server needs them.

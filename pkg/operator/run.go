@@ -131,15 +131,16 @@ func (a *assembly) addController(
 	}
 	now := clock.RealClock{}
 	a.controller = controller.New(controller.Config{
-		Stores:  stores,
-		Nodes:   a.nodes.Core().V1().Nodes().Lister(),
-		Pods:    kube.NewPodControl(a.kube, recorder),
-		Objects: kube.NewObjectControl(a.kube),
-		History: kube.NewRevisionControl(a.kube),
-		Secrets: kube.NewSecretControl(a.kube, secretsTTL, now.Now),
-		Status:  kube.NewStatusUpdater(redisClient),
-		Redis:   a.redis,
-		Slots:   a.redis,
+		Stores:   stores,
+		Nodes:    a.nodes.Core().V1().Nodes().Lister(),
+		Pods:     kube.NewPodControl(a.kube, recorder),
+		Objects:  kube.NewObjectControl(a.kube),
+		History:  kube.NewRevisionControl(a.kube),
+		Secrets:  kube.NewSecretControl(a.kube, secretsTTL, now.Now),
+		Status:   kube.NewStatusUpdater(redisClient),
+		Redis:    a.redis,
+		Slots:    a.redis,
+		Settings: a.redis,
 		Agents: func(ca agent.CA, clusterUID string) (controller.AgentControl, error) {
 			return agent.NewOperatorClient(ca, clusterUID, now.Now)
 		},

@@ -2,7 +2,9 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -56,6 +58,60 @@ func (c *Clients) ConfigGet(ctx context.Context, ep Endpoint, names ...string) (
 		return nil, err
 	}
 	return values, nil
+}
+
+// Settings is what the node runs with: every directive that it knows, but for those that hold a password.
+func (c *Clients) Settings(ctx context.Context, ep Endpoint) (map[string]string, error) {
+	values, err := c.ConfigGet(ctx, ep, "*")
+	maps.DeleteFunc(values, func(name, value string) bool { return Setting{name, value}.secret() })
+	return values, err
+}
+
+// Configure sets directives live, all of them or none. When the server refuses one, the error is a SettingError.
+func (c *Clients) Configure(ctx context.Context, ep Endpoint, settings []Setting) error {
+	err := c.ConfigSet(ctx, ep, settings)
+	if reply, said := errors.AsType[*ReplyError](err); said {
+		return newSettingError(reply, settings, err)
+	}
+	return err
+}
+
+// NewSettingError is what Configure fails with when a server answers this to these settings.
+func NewSettingError(text string, settings []Setting) *SettingError {
+	reply := newReplyError(text)
+	return newSettingError(reply, settings, reply)
+}
+
+func newSettingError(reply *ReplyError, settings []Setting, err error) *SettingError {
+	return &SettingError{Name: namedIn(reply.Text, settings), Text: reply.Text, err: err}
+}
+
+// SettingError is a server that does not take a setting.
+type SettingError struct {
+	Name string // of the directive; "" when the server does not say
+	Text string // the server's words
+
+	err error
+}
+
+// Error is that of the command.
+func (e *SettingError) Error() string { return e.err.Error() }
+
+// Unwrap is the error of the command: ErrImmutable for a directive that is only read when a server starts, and
+// ErrRefusedSetting for one that it does not know, or whose value it does not take.
+func (e *SettingError) Unwrap() error { return e.err }
+
+// namedIn is the setting that a server names, in quotes: "... (possibly related to argument 'hz') - ...".
+func namedIn(text string, settings []Setting) string {
+	for _, s := range settings {
+		if strings.Contains(text, "'"+s.Name+"'") {
+			return s.Name
+		}
+	}
+	if len(settings) == 1 {
+		return settings[0].Name
+	}
+	return ""
 }
 
 // ConfigSet sets directives live, all of them or none. It does not write redis.conf.

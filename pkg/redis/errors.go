@@ -68,6 +68,10 @@ var (
 	ErrTargetFull = errors.New("target is full")
 	// ErrManyDatabases says that a node has keys in other databases than 0, which are not moved key by key.
 	ErrManyDatabases = errors.New("keys in more than one database")
+	// ErrImmutable says that a directive is only read when the server starts.
+	ErrImmutable = errors.New("only read at the start")
+	// ErrRefusedSetting says that the server does not know a directive, or does not take its value.
+	ErrRefusedSetting = errors.New("setting refused")
 	// ErrLagging says that a replica has not got in time what its primary has got.
 	ErrLagging = errors.New("replica lags behind")
 
@@ -104,6 +108,9 @@ var replyMeanings = []struct {
 	{code: "primarydown", kinds: []error{ErrPrimaryDown}},
 	{words: "primary is down or failed", kinds: []error{ErrPrimaryDown}},
 	{words: "cluster support disabled", kinds: []error{ErrClusterDisabled}},
+	{words: "can't set immutable config", kinds: []error{ErrImmutable}},
+	{words: "config set failed", kinds: []error{ErrRefusedSetting}},
+	{words: "unknown option or number of arguments for config set", kinds: []error{ErrRefusedSetting}},
 	{words: "is already busy", kinds: []error{ErrBusySlot}},
 	{words: "node must be empty", kinds: []error{ErrNotEmpty}},
 	{words: "unknown node", kinds: []error{ErrUnknownNode}},

@@ -18,6 +18,9 @@ const (
 	formingNodeTimeout = 1000
 )
 
+// podLines begins the lines of redis.conf that are not in the ConfigMap.
+const podLines = "# The lines of this pod. They come last, so that they win."
+
 // pod is what redis.conf says about this pod.
 type pod struct {
 	IP          string
@@ -33,7 +36,7 @@ type pod struct {
 func renderConf(text string, p pod) string {
 	var b strings.Builder
 	b.WriteString(strings.TrimRight(text, "\n"))
-	b.WriteString("\n\n# The lines of this pod. They come last, so that they win.\n")
+	b.WriteString("\n\n" + podLines + "\n")
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("port %d", agent.RedisPort)
 	line("bind %s", p.Bind)

@@ -89,6 +89,10 @@ func (stranger) Status(context.Context) agent.Status {
 func (stranger) Nodes(context.Context) agent.Nodes { return agent.Nodes{} }
 func (stranger) Slots(context.Context) agent.Slots { return agent.Slots{} }
 func (stranger) Table(context.Context) agent.Table { return agent.Table{} }
+func (stranger) Launch(context.Context) agent.Launch {
+	return agent.Launch{}
+}
+
 func (stranger) Introduce(context.Context, agent.IntroduceRequest) error {
 	return nil
 }

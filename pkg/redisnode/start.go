@@ -35,6 +35,12 @@ func Start(ctx context.Context, runDir string, c clock.Clock) (Command, error) {
 		return Command{}, err
 	}
 	version := versionOf(ctx, path)
+	learnt := make(chan struct{})
+	go func() { // the gate needs its time as well
+		defer close(learnt)
+		learnDefaults(ctx, runDir, Command{Path: path}, version, c)
+	}()
+	defer func() { <-learnt }()
 	said := ""
 	for {
 		conf, err := askLeave(ctx, runDir, version)

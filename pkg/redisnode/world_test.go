@@ -176,9 +176,7 @@ func (w *world) place(i int, dataDir string) *testPod {
 // placeAgent makes a pod whose container of redis has not started yet.
 func (w *world) placeAgent(i int, dataDir string) *testPod {
 	w.t.Helper()
-	runDir, err := os.MkdirTemp("", "rn") // t.TempDir is too long for a unix socket
-	must(w.t, err)
-	w.t.Cleanup(func() { _ = os.RemoveAll(runDir) })
+	runDir := shortDir(w.t)
 	ip := nextIP()
 	p := &testPod{w: w, name: fmt.Sprintf("demo-%d", i), uid: "uid-" + ip, ip: ip, dataDir: dataDir, runDir: runDir}
 	p.redisDone, p.stopRedis = make(chan struct{}), func() {}
@@ -188,6 +186,15 @@ func (w *world) placeAgent(i int, dataDir string) *testPod {
 	w.mu.Unlock()
 	p.startAgent()
 	return p
+}
+
+// shortDir is a directory with a path that is not too long for a unix socket, as that of t.TempDir.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rn") //nolint:usetesting // see above
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func (p *testPod) options() Options {

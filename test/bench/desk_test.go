@@ -129,19 +129,20 @@ func (k *desk) config(t *testing.T, informers *controller.Informers) controller.
 	}
 	recorder := &record.FakeRecorder{}
 	return controller.Config{
-		Stores:  []controller.Stores{informers.Stores},
-		Nodes:   corelisters.NewNodeLister(nodes),
-		Pods:    kube.NewPodControl(k.kube, recorder),
-		Objects: kube.NewObjectControl(k.kube),
-		Secrets: kube.NewSecretControl(k.kube, time.Hour, time.Now),
-		Status:  kube.NewStatusUpdater(k.redis),
-		Redis:   k,
-		Slots:   k,
-		Agents:  func(agent.CA, string) (controller.AgentControl, error) { return agents{k}, nil },
-		Events:  kube.NewEvents(recorder),
-		Images:  objects.Images{Redisnode: "redisnode:bench"},
-		Metrics: metrics,
-		Clock:   clock.RealClock{},
+		Stores:   []controller.Stores{informers.Stores},
+		Nodes:    corelisters.NewNodeLister(nodes),
+		Pods:     kube.NewPodControl(k.kube, recorder),
+		Objects:  kube.NewObjectControl(k.kube),
+		Secrets:  kube.NewSecretControl(k.kube, time.Hour, time.Now),
+		Status:   kube.NewStatusUpdater(k.redis),
+		Redis:    k,
+		Slots:    k,
+		Settings: quiet{},
+		Agents:   func(agent.CA, string) (controller.AgentControl, error) { return agents{k}, nil },
+		Events:   kube.NewEvents(recorder),
+		Images:   objects.Images{Redisnode: "redisnode:bench"},
+		Metrics:  metrics,
+		Clock:    clock.RealClock{},
 	}
 }
 
@@ -301,6 +302,20 @@ type agents struct{ k *desk }
 
 // Close implements AgentControl.
 func (agents) Close() {}
+
+// Launch implements controller.AgentControl.
+func (agents) Launch(context.Context, string) (agent.Launch, error) { return agent.Launch{}, nil }
+
+// quiet are nodes that nobody asks what they run with: how slots move is measured.
+type quiet struct{}
+
+// Settings implements controller.SettingControl.
+func (quiet) Settings(context.Context, redis.Endpoint) (map[string]string, error) {
+	return nil, errors.New("not asked")
+}
+
+// Configure implements controller.SettingControl.
+func (quiet) Configure(context.Context, redis.Endpoint, []redis.Setting) error { return nil }
 
 // Reign implements AgentControl: there is one operator.
 func (agents) Reign(context.Context, string, agent.ReignRequest) error { return nil }

@@ -48,6 +48,8 @@ func (w *World) Apply(step plan.Step) error {
 		errs = append(errs, w.closeAll(s))
 	case plan.Failover:
 		errs = append(errs, w.failover(s))
+	case plan.Configure:
+		errs = append(errs, w.configure(s))
 	case plan.Wait:
 	default:
 		panic(fmt.Sprintf("clustertest: unknown step %T", step))

@@ -101,7 +101,7 @@ func (w *World) load(p *pod) *node {
 		w.born++
 		n = newNode(w.newID(), p.IP)
 	}
-	n.self().ip = p.IP
+	n.self().ip, n.knob = p.IP, w.knob.written
 	for _, e := range n.table[1:] {
 		e.missed = 1
 	}

@@ -18,6 +18,7 @@ type node struct {
 	// not the one with the most keys that has received most.
 	offset  int64
 	keys    int64 // that are in no slot of a cluster
+	knob    int   // what it runs with
 	copying int   // ticks until it is in sync with its primary; 0: it is
 	// followed says that it has been in sync since it was started, or told whom to follow; alone is for how many ticks it
 	// has had no link since.

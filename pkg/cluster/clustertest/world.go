@@ -68,6 +68,7 @@ type World struct {
 	forgotten cluster.SlotSet
 	template  int            // that pods are made from by now
 	flaws     map[int]string // of templates; see Update
+	knob      knob
 }
 
 // pod is a Kubernetes pod; its node is nil while no process runs.
@@ -172,6 +173,7 @@ func (w *World) View() cluster.View {
 		slices.Sort(v.Volumes)
 		v.Volumes = slices.Compact(v.Volumes)
 	}
+	w.drift(&v)
 	return v.SetAside()
 }
 

@@ -128,6 +128,10 @@ type (
 		Mode    FailoverMode
 	}
 
+	// Configure sets directives at nodes that run, all of them or none, and then writes what nodes start with. One node
+	// is asked first: what it refuses is asked of nobody else.
+	Configure struct{ Changes []Change }
+
 	// Wait does nothing.
 	Wait struct{}
 )
@@ -194,6 +198,13 @@ type Link struct {
 	Primary cluster.NodeID
 }
 
+// Change is what one node is to run with.
+type Change struct {
+	Pod      string
+	Node     cluster.NodeID
+	Settings []cluster.Drift
+}
+
 // Ban is the nodes that one node is to forget.
 type Ban struct {
 	Pod   string
@@ -210,4 +221,5 @@ func (Forget) isStep()      {}
 func (MoveSlots) isStep()   {}
 func (CloseSlots) isStep()  {}
 func (Failover) isStep()    {}
+func (Configure) isStep()   {}
 func (Wait) isStep()        {}

@@ -14,7 +14,7 @@ import (
 // none. Who has yet to hear of whom is not part of an outline.
 var foreseenRules = []rule{
 	cancelMigrations, replaceEndedPods, replaceStuckPods, dropUnstartedPods, createMissingPods,
-	coverSlots, attachReplicas,
+	coverSlots, attachReplicas, applySettings,
 	promoteTarget, closeOpenSlots, drainSurplusShards, deleteSurplusPods, balanceSlots,
 	reportLostSlots, waitForNodes, reportHalfMoved, reportStrayKeys, refuseOverfull, rollOnePod,
 }
@@ -186,7 +186,17 @@ func (f *foreseer) take(d Decision) {
 		f.failover(s)
 		f.out.Failovers++
 		f.say(d.Message)
+	case Configure:
+		f.configure()
+		f.say(d.Message)
 	case Meet, Forget, UpdateAgent, Wait:
+	}
+}
+
+// configure has every node run with what the spec says, as far as it can while it runs.
+func (f *foreseer) configure() {
+	for i := range f.v.Members {
+		f.v.Members[i].Drift = nil
 	}
 }
 
@@ -194,7 +204,7 @@ func (f *foreseer) take(d Decision) {
 func (f *foreseer) renew(pod string) {
 	for i := range f.v.Members {
 		if f.v.Members[i].Pod.Name == pod {
-			f.v.Members[i].Pod.Outdated = false
+			f.v.Members[i].Pod.Outdated, f.v.Members[i].Restart = false, nil
 		}
 	}
 	f.out.PodsReplaced = append(f.out.PodsReplaced, pod)

@@ -46,6 +46,7 @@ var rules = []rule{
 	promoteOrphanShard, // proven dead, and Redis elects nobody in its place
 	forgetGoneNodes,    // on all nodes at once
 	attachReplicas,     // slotless primaries become replicas, those of new shards before there are slots in them
+	applySettings,      // takes no time, and may be what those after it wait for
 
 	closeOpenSlots,     // moves that were cut: what is half way is nobody's to move elsewhere
 	drainSurplusShards, // slots first: pods that own none can go

@@ -87,6 +87,7 @@ type run struct {
 	past     []cluster.View
 	log      []string
 	edited   bool
+	knob     int // that the spec wants
 	least    int // primaries, when the number is changed
 }
 
@@ -181,7 +182,7 @@ func (r *run) next(view cluster.View) plan.Decision {
 	if len(r.past)%4 != 0 {
 		return decision
 	}
-	shuffled := cluster.View{Hosts: view.Hosts, Volumes: view.Volumes, Aside: view.Aside}
+	shuffled := cluster.View{Hosts: view.Hosts, Volumes: view.Volumes, Aside: view.Aside, Unwritten: view.Unwritten}
 	shuffled.Members = slices.Clone(view.Members)
 	slices.Reverse(shuffled.Members)
 	for i, m := range shuffled.Members {
@@ -216,6 +217,9 @@ func (r *run) check(view cluster.View, d plan.Decision, fresh bool) {
 	}
 	if lost := owned.Minus(r.world.Owned()); !lost.IsEmpty() {
 		r.fail("slots %s had an owner, and have none by %+v", lost, d.Step)
+	}
+	if _, written := r.world.Knobs(); written == clustertest.BadKnob {
+		r.fail("nodes would start with what they refuse by %+v", d.Step)
 	}
 	if lost := held.Minus(r.world.Held()); !lost.IsEmpty() {
 		r.fail("the last copy of slots %s is lost by %+v", lost, d.Step)
@@ -276,6 +280,10 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 		}
 	case plan.Failover:
 		r.mayPromote(view, s)
+	case plan.Configure:
+		if r.wanted.Paused || stranger {
+			r.fail("settings are changed while the cluster is paused, or not ours")
+		}
 	case plan.CreatePods, plan.UpdateAgent, plan.Wait:
 	}
 }
@@ -442,6 +450,7 @@ func halfLost(view cluster.View) bool {
 
 // whole holds a view that is said to have converged against what is wanted.
 func (r *run) whole(view cluster.View) {
+	r.turned()
 	shards := view.Shards()
 	if len(shards) != r.wanted.Primaries || len(view.Members) != r.wanted.Pods() || !view.Served() {
 		r.fail("converged is not so: %d shards, %d pods, unserved %s", len(shards), len(view.Members), view.Unserved())
@@ -475,6 +484,17 @@ func (r *run) whole(view cluster.View) {
 	}
 }
 
+// turned says that every node runs with what the spec wants, and would start with it again. What nodes refuse has
+// changed nothing.
+func (r *run) turned() {
+	live, written := r.world.Knobs()
+	for pod, value := range live {
+		if value == clustertest.BadKnob || r.knob != clustertest.BadKnob && (value != r.knob || written != r.knob) {
+			r.fail("%s runs with %d and starts with %d, where %d is wanted", pod, value, written, r.knob)
+		}
+	}
+}
+
 // stays looks a few times more: nothing must happen by itself.
 func (r *run) stays() {
 	before := plan.Next(r.wanted, r.world.View())
@@ -491,6 +511,7 @@ var faults = []string{
 	"kill", "kill and wipe", "restart", "evict", "stop", "stuck", "outdate", "outdate agent", "hide", "show",
 	"update", "update", "flawed update", "flawed update", "revert", "supervise",
 	"all", "majority", "host off", "host gone", "abandon", "replicas", "primaries", "primaries", "primaries", "pause", "stranger", "leave", "meet",
+	"turn",
 }
 
 // trouble is one fault.
@@ -555,6 +576,9 @@ func (r *run) trouble() {
 		r.world.Stranger(fmt.Sprintf("192.168.0.%d", rapid.IntRange(1, 9).Draw(r.t, "ip")))
 	case "leave":
 		r.world.Leave()
+	case "turn":
+		r.knob = rapid.SampledFrom([]int{0, 1, 2, clustertest.BadKnob}).Draw(r.t, "knob")
+		r.world.Turn(r.knob)
 	case "meet":
 		r.world.Meet(name, rapid.SampledFrom(pods).Draw(r.t, "peer"))
 	}

@@ -69,6 +69,8 @@ const (
 	// RestoringPlacement means that a primary hands over to a replica, so that primaries are spread over hosts and zones
 	// again.
 	RestoringPlacement = "RestoringPlacement"
+	// ApplyingSettings means that nodes are told directives that the spec has changed, while they run.
+	ApplyingSettings = "ApplyingSettings"
 	// SlotsHalfMoved means that slots are half way to a node that is not there: the keys that have gone are with it.
 	SlotsHalfMoved = "SlotsHalfMoved"
 	// DataDoesNotFit means that slots are not moved because their data does not fit where it would have to go.

@@ -101,9 +101,21 @@ func roll(v cluster.View, m cluster.Member) Decision {
 	return Decision{
 		Step:    DeletePod{Pod: m.Pod.Name, UID: m.Pod.UID, Primary: m.Follows()},
 		Reason:  RollingUpdate,
-		Message: fmt.Sprintf("replacing %s by a pod of the new template (%s)", m.Pod.Name, updateProgress(v)),
+		Message: fmt.Sprintf("replacing %s by a pod %s (%s)", m.Pod.Name, whatIsNew(m), updateProgress(v)),
 		Requeue: requeueForming,
 	}
+}
+
+// whatIsNew says why a pod is replaced.
+func whatIsNew(m cluster.Member) string {
+	if len(m.Restart) == 0 {
+		return "of the new template"
+	}
+	names := make([]string, len(m.Restart))
+	for i, d := range m.Restart {
+		names[i] = d.Name
+	}
+	return "that starts with another " + list(names)
 }
 
 // refuseDowngrade says that a replica is of a version that cannot read its primary's data, so that it never comes into

@@ -44,6 +44,8 @@ const (
 	ReasonMoveFailed = "MoveFailed"
 	// ReasonDryRun says that the annotation redisoperator.io/dry-run is set: status.plan says what would be done.
 	ReasonDryRun = "DryRun"
+	// ReasonSettingRefused says that a server does not take a directive of spec.config, or its value. Nothing was changed.
+	ReasonSettingRefused = "SettingRefused"
 	// ReasonSlotsNotMeasured says that slots are shared out by bytes, and a node could not say what its slots hold.
 	ReasonSlotsNotMeasured = "SlotsNotMeasured"
 )

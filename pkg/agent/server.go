@@ -28,6 +28,8 @@ type Handler interface {
 	Witness
 	Promote(ctx context.Context, r PromoteRequest) error
 	Introduce(ctx context.Context, r IntroduceRequest) error
+	Hold(ctx context.Context, r HoldRequest) (Hold, error)
+	Release(ctx context.Context, r HoldRequest) error
 	Fence(ctx context.Context, r FenceRequest) error
 	Unfence(ctx context.Context, r FenceRequest) error
 }
@@ -55,9 +57,9 @@ const (
 )
 
 // NewServer makes the HTTPS server of an agent. Every caller must show a certificate of the cluster's
-// authority; agents may ask what an agent knows, and for promotion and introduction; only the operator may fence.
-// An order for another cluster or pod, or of a lower generation than one seen, is refused before the handler hears
-// of it.
+// authority; agents may ask what an agent knows, and for promotion, introduction and hand-over; only the operator may
+// fence. An order for another cluster or pod, or of a lower generation than one seen, is refused before the handler
+// hears of it.
 // The caller serves it with ServeTLS(listener, "", "").
 func NewServer(h Handler, id Identity, g Generations, source Source, now func() time.Time) *http.Server {
 	s := &server{handler: h, id: id, generations: g}
@@ -69,6 +71,8 @@ func NewServer(h Handler, id Identity, g Generations, source Source, now func() 
 	mux.HandleFunc("GET "+pathSlots, s.slots)
 	mux.HandleFunc("POST "+pathPromote, order(s, h.Promote, PromoteRequest.order, callerPeer, callerOperator))
 	mux.HandleFunc("POST "+pathIntroduce, order(s, h.Introduce, IntroduceRequest.order, callerPeer, callerOperator))
+	mux.HandleFunc("POST "+pathHold, s.hold())
+	mux.HandleFunc("POST "+pathRelease, s.release())
 	mux.HandleFunc("POST "+pathFence, order(s, h.Fence, FenceRequest.order, callerOperator))
 	mux.HandleFunc("POST "+pathReign, s.reign())
 	mux.HandleFunc("POST "+pathUnfence, order(s, h.Unfence, FenceRequest.order, callerOperator))
@@ -134,6 +138,13 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 func order[R any](
 	s *server, do func(context.Context, R) error, of func(R) Order, allowed ...caller,
 ) http.HandlerFunc {
+	return command(s, func(ctx context.Context, r R) (struct{}, error) { return struct{}{}, do(ctx, r) }, of, allowed...)
+}
+
+// command is order, of a kind that has an answer.
+func command[R, A any](
+	s *server, do func(context.Context, R) (A, error), of func(R) Order, allowed ...caller,
+) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(allowed, s.caller(r)) {
 			refuse(w, http.StatusForbidden, errors.New("not allowed with this certificate"))
@@ -148,11 +159,12 @@ func order[R any](
 			refuse(w, http.StatusConflict, err)
 			return
 		}
-		if err := do(r.Context(), request); err != nil {
+		answer, err := do(r.Context(), request)
+		if err != nil {
 			refuse(w, http.StatusConflict, err)
 			return
 		}
-		reply(w, http.StatusOK, struct{}{})
+		reply(w, http.StatusOK, answer)
 	}
 }
 

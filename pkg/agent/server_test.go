@@ -60,6 +60,14 @@ func (f *fake) Introduce(_ context.Context, r IntroduceRequest) error {
 	return f.note("introduce " + r.IP)
 }
 
+func (f *fake) Hold(_ context.Context, r HoldRequest) (Hold, error) {
+	return Hold{Millis: 7, Reign: Death{Slots: "0-5", Offset: 9}}, f.note("hold " + r.ReplicaID)
+}
+
+func (f *fake) Release(_ context.Context, r HoldRequest) error {
+	return f.note("release " + r.ReplicaID)
+}
+
 func (f *fake) Fence(context.Context, FenceRequest) error   { return f.note("fence") }
 func (f *fake) Unfence(context.Context, FenceRequest) error { return f.note("unfence") }
 func (f *fake) Highest() int64                              { f.mu.Lock(); defer f.mu.Unlock(); return f.highest }
@@ -162,8 +170,18 @@ func TestServer_WhoMayDoWhat(t *testing.T) {
 			t.Errorf("the operator could not: %v", err)
 		}
 	}
+	request := HoldRequest{Order: order, ReplicaID: "r"}
+	if h, err := peer.Hold(t.Context(), "192.0.2.1", request); err != nil || h.Millis != 7 || h.Reign.Slots != "0-5" || h.Reign.Offset != 9 {
+		t.Errorf("hold: %+v, %v", h, err)
+	}
+	if err := peer.Release(t.Context(), "192.0.2.1", request); err != nil {
+		t.Errorf("release: %v", err)
+	}
+	if _, err := op.Hold(t.Context(), "192.0.2.1", request); !errors.As(err, &refused) || refused.Code != 403 {
+		t.Errorf("the operator stopped writes: %v", err)
+	}
 	if got := strings.Join(f.orders, ", "); got != strings.Join([]string{
-		"promote Force", "introduce 192.0.2.2", "promote Force", "introduce 192.0.2.2", "fence", "unfence",
+		"promote Force", "introduce 192.0.2.2", "promote Force", "introduce 192.0.2.2", "fence", "unfence", "hold r", "release r",
 	}, ", ") {
 		t.Errorf("orders: %s", got)
 	}

@@ -75,6 +75,9 @@ var (
 	// ErrLagging says that a replica has not got in time what its primary has got.
 	ErrLagging = errors.New("replica lags behind")
 
+	// ErrLate says that what may only be done until a time was not done, because that had passed.
+	ErrLate = errors.New("too late")
+
 	// errHangsUp marks the replies after which the server closes the connection.
 	errHangsUp = errors.New("server hangs up")
 )
@@ -105,6 +108,7 @@ var replyMeanings = []struct {
 	{code: "noperm", kinds: []error{ErrNoPermission}},
 	{code: "loading", kinds: []error{ErrLoading}},
 	{code: "busy", kinds: []error{ErrBusy}},
+	{code: "late", kinds: []error{ErrLate}}, // heirScript's own
 	{code: "primarydown", kinds: []error{ErrPrimaryDown}},
 	{words: "primary is down or failed", kinds: []error{ErrPrimaryDown}},
 	{words: "cluster support disabled", kinds: []error{ErrClusterDisabled}},

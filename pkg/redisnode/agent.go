@@ -36,6 +36,7 @@ type Agent struct {
 
 	promoting    sync.Mutex
 	settling     sync.Mutex
+	lease        lease
 	lived        atomic.Bool // redis has lived, and its death is not settled
 	lastTakeOver atomic.Pointer[agent.TakeOver]
 	settled      bool // only the monitor's loop uses it

@@ -34,9 +34,14 @@ type claim struct {
 // delete their keys. Each primary is asked what it owns, and tells the node itself when that is news to it. Whoever
 // cannot learn in time must not take over: the primary then starts again with what it has.
 func (a *Agent) learn(ctx context.Context, r agent.PromoteRequest, info *cluster.NodeInfo) (*cluster.NodeInfo, error) {
-	primary := cluster.NodeID(r.PrimaryID)
-	claims := a.claims(ctx, info.Table, primary)
-	start := a.opts.Clock.Now()
+	return a.hear(ctx, r, info, a.claims(ctx, info.Table, cluster.NodeID(r.PrimaryID)))
+}
+
+// hear waits until the node knows of what others claim, and of what its primary says of itself.
+func (a *Agent) hear(
+	ctx context.Context, r agent.PromoteRequest, info *cluster.NodeInfo, claims []claim,
+) (*cluster.NodeInfo, error) {
+	primary, start := cluster.NodeID(r.PrimaryID), a.opts.Clock.Now()
 	told := map[string]bool{}
 	for {
 		ahead, err := compare(info, primary, r.Death, claims)

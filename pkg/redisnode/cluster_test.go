@@ -262,10 +262,11 @@ func TestFault27_EmptyPrimaryWaitsForItsReplica(t *testing.T) {
 	if s.SlotsOwned != 5461 {
 		t.Errorf("owns %d slots", s.SlotsOwned)
 	}
-	w.awaitWhole(pods)
-	if back := pods[0].status(); back.Role != roleReplica || back.PrimaryID != s.NodeID || back.DataLost != "" {
+	back := pods[0].awaitStatus("follows", func(b agent.Status) bool { return b.Role == roleReplica && b.PrimaryID == s.NodeID })
+	if back.DataLost != "" {
 		t.Errorf("came back as %+v", back)
 	}
+	w.awaitWhole(pods)
 	verify(t, pods, 300)
 }
 

@@ -97,7 +97,11 @@ func (stranger) Introduce(context.Context, agent.IntroduceRequest) error {
 	return nil
 }
 func (stranger) Promote(context.Context, agent.PromoteRequest) error { return nil }
-func (stranger) Fence(context.Context, agent.FenceRequest) error     { return nil }
-func (stranger) Unfence(context.Context, agent.FenceRequest) error   { return nil }
-func (stranger) Highest() int64                                      { return 0 }
-func (stranger) Raise(int64) error                                   { return nil }
+func (stranger) Hold(context.Context, agent.HoldRequest) (agent.Hold, error) {
+	return agent.Hold{}, nil
+}
+func (stranger) Release(context.Context, agent.HoldRequest) error  { return nil }
+func (stranger) Fence(context.Context, agent.FenceRequest) error   { return nil }
+func (stranger) Unfence(context.Context, agent.FenceRequest) error { return nil }
+func (stranger) Highest() int64                                    { return 0 }
+func (stranger) Raise(int64) error                                 { return nil }

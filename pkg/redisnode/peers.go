@@ -110,13 +110,18 @@ func (p *peers) promote(
 	ctx context.Context, to peer, primary cluster.NodeID, mode agent.PromoteMode, death *agent.Death,
 ) error {
 	return p.client.Promote(ctx, to.IP, agent.PromoteRequest{
-		Order: agent.Order{
-			ClusterUID: p.clusterUID,
-			PodUID:     to.Status.PodUID,
-			Generation: max(to.Status.Generation, p.generations.Highest()),
-		},
+		Order:     p.orderFor(to),
 		Mode:      mode,
 		PrimaryID: string(primary),
 		Death:     death,
 	})
+}
+
+// orderFor is what every order to a peer begins with.
+func (p *peers) orderFor(to peer) agent.Order {
+	return agent.Order{
+		ClusterUID: p.clusterUID,
+		PodUID:     to.Status.PodUID,
+		Generation: max(to.Status.Generation, p.generations.Highest()),
+	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// manualBound is what redis gives a manual failover.
+	// manualBound is what redis gives a manual failover by vote, and what a primary is held for.
 	manualBound = 5 * time.Second
 	// voteBound is short: a vote that fails is repeated by redis only after four node-timeouts.
 	voteBound = time.Second
@@ -39,16 +39,12 @@ func (a *Agent) Promote(ctx context.Context, r agent.PromoteRequest) error {
 	if err != nil || info == nil {
 		return err
 	}
-	if mode == redis.Takeover || r.Death != nil {
-		if info, err = a.learn(ctx, r, info); err != nil {
-			return err
-		}
+	if mode == redis.Manual {
+		info, err = a.takeByConsent(ctx, r, info)
+	} else {
+		info, err = a.takeAlone(ctx, r, info, mode)
 	}
-	ep, err := a.endpoint()
 	if err != nil {
-		return err
-	}
-	if err := a.clients.Failover(ctx, ep, mode); err != nil && !errors.Is(err, redis.ErrNotReplica) {
 		return err
 	}
 	if err := a.awaitRole(ctx, cluster.Primary); err != nil {
@@ -56,6 +52,25 @@ func (a *Agent) Promote(ctx context.Context, r agent.PromoteRequest) error {
 	}
 	a.noteTakeOver(r, info.ReplOffset, start)
 	return nil
+}
+
+// takeAlone has redis take over from a primary that is not asked, or by vote.
+func (a *Agent) takeAlone(
+	ctx context.Context, r agent.PromoteRequest, info *cluster.NodeInfo, mode redis.FailoverMode,
+) (_ *cluster.NodeInfo, err error) {
+	if mode == redis.Takeover || r.Death != nil {
+		if info, err = a.learn(ctx, r, info); err != nil {
+			return nil, err
+		}
+	}
+	ep, err := a.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.clients.Failover(ctx, ep, mode); err != nil && !errors.Is(err, redis.ErrNotReplica) {
+		return nil, err
+	}
+	return info, nil
 }
 
 // noteTakeOver remembers what has been done, and what it has cost.

@@ -124,6 +124,9 @@ type Pod struct {
 	// HostGone says that the Kubernetes node that it was on is gone for good, and redis with it: the node was deleted, or
 	// somebody who knows has said so by the taint node.kubernetes.io/out-of-service.
 	HostGone bool
+	// HostSilent says that Kubernetes does not hear from the node that it is on: nothing has come from its kubelet for so
+	// long that its condition Ready is Unknown. A partition explains that as well as a power cut.
+	HostSilent bool
 	// Overdue says that it was to be gone long ago: its host does not answer, and nobody has said that it is gone.
 	Overdue bool
 	// Outdated says that it was made from another template than the spec's, or that redis has to be started again to run
@@ -149,7 +152,10 @@ type NodeInfo struct {
 	LinkUp bool
 	// LinkDown is for how long a replica has had no link to its primary; 0 while it has one. NeverLinked: it has had none
 	// since it was started, so that what it has is what was on its disk.
-	LinkDown   time.Duration
+	LinkDown time.Duration
+	// LinkSilent is how long ago a replica last heard anything of its primary over a link that is up: a host that is
+	// switched off breaks no connection. Primaries say something every ten seconds.
+	LinkSilent time.Duration
 	ReplOffset int64
 	// Keys is the number of keys in database 0.
 	Keys      int64

@@ -8,6 +8,7 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
 	"github.com/redisoperator/redis-operator/pkg/kube"
+	"github.com/redisoperator/redis-operator/pkg/objects"
 	"github.com/redisoperator/redis-operator/pkg/redis"
 )
 
@@ -31,7 +32,7 @@ func (c *Controller) failover(ctx context.Context, t target, s plan.Failover) er
 		return nil
 	case self.PrimaryID != s.Primary:
 		return fmt.Errorf("promote %s: %w: it follows node %s by now", s.Pod, kube.ErrStale, self.PrimaryID.Short())
-	case s.Mode == plan.TakeOver && now.Info.LinkUp:
+	case s.Mode == plan.TakeOver && now.Info.LinkUp && now.Info.LinkSilent <= objects.NodeTimeout(t.rc):
 		return fmt.Errorf("promote %s: %w: its primary is there", s.Pod, kube.ErrStale)
 	case s.Mode == plan.HandOver && !now.Info.LinkUp:
 		return fmt.Errorf("promote %s: %w: it is not in sync", s.Pod, kube.ErrStale)

@@ -167,17 +167,18 @@ func ordinalOf(pod *corev1.Pod) int {
 
 func podOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Pod {
 	return cluster.Pod{
-		Name:     pod.Name,
-		UID:      string(pod.UID),
-		Ordinal:  ordinalOf(pod),
-		IP:       pod.Status.PodIP,
-		Host:     pod.Spec.NodeName,
-		Zone:     hosts.zones[pod.Spec.NodeName],
-		State:    stateOf(pod),
-		Ready:    ready(pod),
-		Process:  processOf(pod),
-		Outdated: objects.Outdated(pod, rc),
-		Trouble:  troubleOf(pod),
+		Name:       pod.Name,
+		UID:        string(pod.UID),
+		Ordinal:    ordinalOf(pod),
+		IP:         pod.Status.PodIP,
+		Host:       pod.Spec.NodeName,
+		Zone:       hosts.zones[pod.Spec.NodeName],
+		HostSilent: hosts.silent[pod.Spec.NodeName],
+		State:      stateOf(pod),
+		Ready:      ready(pod),
+		Process:    processOf(pod),
+		Outdated:   objects.Outdated(pod, rc),
+		Trouble:    troubleOf(pod),
 	}
 }
 

@@ -146,6 +146,7 @@ func overdueTrouble(pod *corev1.Pod) string {
 type hosts struct {
 	usable []cluster.Host    // that pods can be scheduled on, by name
 	zones  map[string]string // of those that are in service, by name
+	silent map[string]bool   // that Kubernetes does not hear from
 }
 
 // goneHosts are the hosts of pods that are gone for good. What the cache does not have may be new: the API server
@@ -169,19 +170,29 @@ func (c *Controller) hosts() (hosts, error) {
 	if err != nil {
 		return hosts{}, fmt.Errorf("list nodes: %w", err)
 	}
-	h := hosts{zones: make(map[string]string, len(nodes))}
+	h := hosts{zones: make(map[string]string, len(nodes)), silent: map[string]bool{}}
 	for _, n := range nodes {
 		zone := n.Labels[corev1.LabelTopologyZone]
 		if kube.OutOfService(n) {
 			continue
 		}
 		h.zones[n.Name] = zone
+		if silent(n) {
+			h.silent[n.Name] = true
+		}
 		if !n.Spec.Unschedulable && !repels(n) {
 			h.usable = append(h.usable, cluster.Host{Name: n.Name, Zone: zone})
 		}
 	}
 	slices.SortFunc(h.usable, func(a, b cluster.Host) int { return cmp.Compare(a.Name, b.Name) })
 	return h, nil
+}
+
+// silent says that nothing has come from a node's kubelet for the time that Kubernetes gives it.
+func silent(n *corev1.Node) bool {
+	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown
+	})
 }
 
 // repels is true for a node with a taint that keeps new pods away.

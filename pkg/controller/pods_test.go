@@ -156,6 +156,12 @@ func TestHosts(t *testing.T) {
 		"gone":     taint(corev1.TaintEffectNoExecute),
 		"reserved": taint(corev1.TaintEffectNoSchedule),
 		"softly":   taint(corev1.TaintEffectPreferNoSchedule),
+		"silent": func(n *corev1.Node) {
+			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}}
+		},
+		"troubled": func(n *corev1.Node) {
+			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionFalse}}
+		},
 	} {
 		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: "z"}}}
 		change(n)
@@ -168,11 +174,19 @@ func TestHosts(t *testing.T) {
 	}
 	want := hosts{
 		usable: []cluster.Host{
-			{Name: "node0"}, {Name: "node1", Zone: "a"}, {Name: "node2", Zone: "b"}, {Name: "node3", Zone: "c"}, {Name: "softly", Zone: "z"},
+			{Name: "node0"},
+			{Name: "node1", Zone: "a"},
+			{Name: "node2", Zone: "b"},
+			{Name: "node3", Zone: "c"},
+			{Name: "silent", Zone: "z"},
+			{Name: "softly", Zone: "z"},
+			{Name: "troubled", Zone: "z"},
 		},
 		zones: map[string]string{
 			"node0": "", "node1": "a", "node2": "b", "node3": "c", "cordoned": "z", "gone": "z", "reserved": "z", "softly": "z",
+			"silent": "z", "troubled": "z",
 		},
+		silent: map[string]bool{"silent": true}, // one that says what is wrong with it is there
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("hosts %+v, want %+v", got, want)

@@ -216,13 +216,20 @@ func clientConfig(o *Options) (*rest.Config, error) {
 	return config, nil
 }
 
-// keepNodeBasics keeps what the operator reads of a Kubernetes node: name, labels and taints.
+// keepNodeBasics keeps what the operator reads of a Kubernetes node: name, labels, taints, and whether its kubelet is
+// heard. When it was heard last is not kept: that changes all the time.
 func keepNodeBasics(obj any) (any, error) {
 	n, ok := obj.(*corev1.Node)
 	if !ok {
 		return obj, nil
 	}
 	n.ManagedFields, n.Annotations = nil, nil
-	n.Status = corev1.NodeStatus{}
+	var kept corev1.NodeStatus
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			kept.Conditions = []corev1.NodeCondition{{Type: c.Type, Status: c.Status}}
+		}
+	}
+	n.Status = kept
 	return n, nil
 }

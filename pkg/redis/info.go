@@ -62,6 +62,14 @@ func (f info) linkDown() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// linkSilent is how long ago a replica heard of its primary last; 0 without a link, and for a primary.
+func (f info) linkSilent() time.Duration {
+	if !f.isReplica() {
+		return 0
+	}
+	return time.Duration(max(0, f.number("master_last_io_seconds_ago"))) * time.Second
+}
+
 // offset is how much of the replication stream the node has.
 func (f info) offset() int64 {
 	if f.isReplica() {
@@ -184,6 +192,7 @@ func nodeInfo(nodes string, clusterInfo, server info) (*cluster.NodeInfo, error)
 		Loading:      server.loading(),
 		LinkUp:       server.linkUp(),
 		LinkDown:     server.linkDown(),
+		LinkSilent:   server.linkSilent(),
 		ReplOffset:   server.offset(),
 		Keys:         server.keys("db0"),
 		UsedBytes:    server.number("used_memory"),

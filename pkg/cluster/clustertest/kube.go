@@ -201,6 +201,14 @@ func (w *World) LoseHost(name string) *World {
 	return w
 }
 
+// MissHost has Kubernetes notice that a host is silent.
+func (w *World) MissHost(name string) *World {
+	for _, p := range w.pods {
+		p.HostSilent = p.HostSilent || p.Host == name
+	}
+	return w
+}
+
 // GiveUpHost says that a host that was lost is gone for good; what was there without a volume is gone with it. Of pods
 // that were abandoned without a volume nobody ever says so.
 func (w *World) GiveUpHost(name string) *World {

@@ -101,18 +101,81 @@ func TestFault31_MajorityOfMastersLost(t *testing.T) {
 	}
 }
 
-// Hosts are silent and nobody says that they are off: they may be serving clients on the other side of a partition.
+// Hosts are silent and nobody says that they are off: they may be serving clients on the other side of a partition. While
+// Kubernetes hears from them, or a person is to decide, they are not taken for dead.
 func TestFault31_SilentHostsAreNotDead(t *testing.T) {
 	t.Parallel()
-	w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true, Hosts: sixHosts}, 3, 1).LoseHost("node1").LoseHost("node2")
-	rests(t, w, threeByOne, 20)
-	d := rests(t, w, threeByOne, 200)
-	if want := "kubectl taint node node1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"; d.Reason != plan.QuorumLost ||
-		!strings.Contains(d.Message, want) {
-		t.Errorf("%s: %s", d.Reason, d.Message)
+	asks := threeByOne
+	asks.AskQuorum = true
+	for name, test := range map[string]struct {
+		wanted plan.Wanted
+		missed bool
+	}{
+		"Kubernetes hears from them": {wanted: threeByOne},
+		"a person decides":           {wanted: asks, missed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true, Hosts: sixHosts}, 3, 1).LoseHost("node1").LoseHost("node2")
+			if test.missed {
+				w.MissHost("node1").MissHost("node2")
+			}
+			rests(t, w, test.wanted, 20)
+			d := rests(t, w, test.wanted, 200)
+			if want := "kubectl taint node node1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"; d.Reason != plan.QuorumLost ||
+				!strings.Contains(d.Message, want) {
+				t.Errorf("%s: %s", d.Reason, d.Message)
+			}
+			goOn(t, w.GiveUpHost("node1").GiveUpHost("node2"), threeByOne, plan.Converged)
+			keeps(t, w)
+		})
 	}
-	goOn(t, w.GiveUpHost("node1").GiveUpHost("node2"), threeByOne, plan.Converged)
+}
+
+// Neither Kubernetes nor any node hears from the hosts of most masters: their copies take over without a person, once
+// they have heard nothing for a node-timeout, and the hosts' pods stay what they are.
+func TestFault31_HostsThatNobodyHears(t *testing.T) {
+	t.Parallel()
+	w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true, Hosts: sixHosts}, 3, 1)
+	w.LoseHost("node1").LoseHost("node2").MissHost("node1").MissHost("node2")
+	decisions := goOn(t, w, threeByOne, plan.PromotingReplica)
+	step, _ := decisions[len(decisions)-1].Step.(plan.Failover)
+	if silent := info(new(w.View()), step.Pod).LinkDown; silent <= threeByOne.NodeTimeout {
+		t.Errorf("%s takes over after %s", step.Pod, silent)
+	}
+	for _, d := range goOn(t, w, threeByOne, plan.WaitingForNodes) {
+		if _, deletes := d.Step.(plan.DeletePod); deletes {
+			t.Errorf("%s", d.Message)
+		}
+	}
 	keeps(t, w)
+}
+
+// One of three masters is on a host that nobody hears: Redis elects, however long it takes.
+func TestFault31_SilentHostOfAMinority(t *testing.T) {
+	t.Parallel()
+	w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true, Hosts: sixHosts}, 3, 1).LoseHost("node1").MissHost("node1")
+	view := w.View()
+	for range mostLooks {
+		w.Tick()
+		if view = w.View(); len(view.Members) > 0 && suspectedBy(view, w.ID("demo-0")) {
+			break
+		}
+	}
+	if d := plan.Next(threeByOne, view); d.Reason == plan.PromotingReplica {
+		t.Errorf("%s", d.Message)
+	}
+}
+
+// suspectedBy says whether any node suspects another.
+func suspectedBy(v cluster.View, id cluster.NodeID) bool {
+	return slices.ContainsFunc(v.Members, func(m cluster.Member) bool {
+		if m.Info == nil {
+			return false
+		}
+		i := m.Info.Table.Index(id)
+		return i >= 0 && (m.Info.Table[i].Flags.PFail || m.Info.Table[i].Flags.Fail)
+	})
 }
 
 // recovery.quorum is Manual: the condition has the command, and what it does is enough.

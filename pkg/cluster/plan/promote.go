@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
@@ -15,9 +16,10 @@ const voteTimeouts = 3
 // promoteOrphanShard has the best copy take the place of a primary that is dead, when Redis elects nobody: a majority
 // of primaries is gone, or no replica has won for voteTimeouts node-timeouts; or the dead is the target of a move that
 // owns no slots yet, whom Redis never replaces. One at a look, so that each gets a config epoch of its own.
-// Invariant: nobody is replaced who may be alive. It needs two witnesses: Kubernetes, or the agent in the pod, says
-// that the primary does not run; and every node that lists it finds it silent. That the operator cannot connect is no
-// proof. And nobody with an old copy, or none, takes over while a node that cannot be asked may have a better one.
+// Invariant: nobody is replaced whom only the operator cannot reach. It needs two witnesses: Kubernetes, or the agent
+// in the pod, says that the primary does not run; and every node that lists it finds it silent. Where nobody can elect,
+// it is enough that Kubernetes does not hear from its host. And nobody with an old copy, or none, takes over while a
+// node that cannot be asked may have a better one.
 func promoteOrphanShard(w Wanted, v cluster.View) (Decision, bool) {
 	for _, o := range orphansOf(w, v) {
 		switch {
@@ -157,12 +159,12 @@ func compareHeirs(a, b cluster.Member) int {
 func (o *orphan) obstacle(w Wanted, v cluster.View) string {
 	name, info := o.heir.Pod.Name, o.heir.Info
 	patience := voteTimeouts * w.NodeTimeout
-	switch proof := alibi(v, o.shard.ID); {
+	switch proof := o.alibi(w, v); {
 	case proof != "":
 		return proof
 	case !o.heir.Live():
 		return name + " is not there"
-	case info.LinkUp:
+	case info.LinkUp && info.LinkSilent <= w.NodeTimeout:
 		return name + " is linked to its primary"
 	case info.LinkDown == cluster.NeverLinked && o.better(v) != "":
 		return o.better(v)
@@ -171,7 +173,7 @@ func (o *orphan) obstacle(w Wanted, v cluster.View) string {
 		return lostMessage(w, o.shard.Slots)
 	case info.CurrentEpoch < newestEpoch(v):
 		return name + " has yet to hear of the newest epoch"
-	case o.elects && info.LinkDown != cluster.NeverLinked && info.LinkDown < patience:
+	case o.elects && info.LinkDown != cluster.NeverLinked && silentFor(o.heir) < patience:
 		return "Redis elects"
 	case !o.elects && w.AskQuorum:
 		return fmt.Sprintf("spec.recovery.quorum is Manual: to have them promoted, run: "+
@@ -195,8 +197,9 @@ func (o *orphan) better(v cluster.View) string {
 	return ""
 }
 
-// alibi is why the node, which was not seen, is not proven to be dead; "" when it is.
-func alibi(v cluster.View, id cluster.NodeID) string {
+// alibi is why the primary, which was not seen, is not taken for dead; "" when it is.
+func (o *orphan) alibi(w Wanted, v cluster.View) string {
+	id := o.shard.ID
 	for _, m := range liveMembers(v) {
 		i := m.Info.Table.Index(id)
 		if i < 0 {
@@ -207,12 +210,22 @@ func alibi(v cluster.View, id cluster.NodeID) string {
 		}
 	}
 	for _, m := range slices.Concat(v.Members, v.Aside) {
-		if mayRun(m) && mayBe(v, m, id) {
+		if mayRun(m) && mayBe(v, m, id) && !o.unheard(w, m) {
 			return fmt.Sprintf("it is not proven that node %s is dead: %s", id.Short(), silence(m))
 		}
 	}
 	return ""
 }
+
+// unheard says that a pod counts as dead because nobody hears from its host: neither Kubernetes, nor any node, nor the
+// heir for a node-timeout. It does where Redis cannot elect, and spec.recovery.quorum is Automatic: slots that nobody
+// serves cost more than what may be written on the other side of a partition, which no replica acknowledges there.
+func (o *orphan) unheard(w Wanted, m cluster.Member) bool {
+	return m.Pod.HostSilent && !o.elects && !w.AskQuorum && silentFor(o.heir) > w.NodeTimeout
+}
+
+// silentFor is how long a replica has heard nothing of its primary.
+func silentFor(m cluster.Member) time.Duration { return max(m.Info.LinkDown, m.Info.LinkSilent) }
 
 // mayRun says that redis may run in the pod, although it was not seen.
 func mayRun(m cluster.Member) bool {

@@ -33,7 +33,8 @@ type QuorumRecovery string
 
 // Who has replicas promoted when Redis cannot elect.
 const (
-	// QuorumAutomatic has the operator promote them, once the masters are proven to be gone.
+	// QuorumAutomatic has the operator promote them, once the masters are proven to be gone, or nobody hears from their
+	// hosts any more.
 	QuorumAutomatic QuorumRecovery = "Automatic"
 	// QuorumManual waits for a person.
 	QuorumManual QuorumRecovery = "Manual"
@@ -57,7 +58,9 @@ type RecoverySpec struct {
 	LostShard LostShardRecovery `json:"lostShard,omitempty"`
 
 	// Quorum says who has replicas promoted when so many masters are gone at once that Redis cannot elect: the
-	// operator, once they are proven to be gone (Automatic), or a person (Manual).
+	// operator, once they are proven to be gone or nobody hears from their hosts, Kubernetes and the other nodes neither
+	// (Automatic), or a person (Manual). Automatic gives up what clients write at the same time on the far side of a
+	// partition.
 	// +optional
 	// +kubebuilder:default=Automatic
 	Quorum QuorumRecovery `json:"quorum,omitempty"`

@@ -24,7 +24,9 @@ type RecoverySpecApplyConfiguration struct {
 	// GIVEN UP, which suits a cache.
 	LostShard *redisv1.LostShardRecovery `json:"lostShard,omitempty"`
 	// Quorum says who has replicas promoted when so many masters are gone at once that Redis cannot elect: the
-	// operator, once they are proven to be gone (Automatic), or a person (Manual).
+	// operator, once they are proven to be gone or nobody hears from their hosts, Kubernetes and the other nodes neither
+	// (Automatic), or a person (Manual). Automatic gives up what clients write at the same time on the far side of a
+	// partition.
 	Quorum *redisv1.QuorumRecovery `json:"quorum,omitempty"`
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -50,17 +49,6 @@ type worker struct {
 	rand *rand.Rand
 	conn *clusterConn
 	keys []record
-}
-
-// record is what a key may hold.
-type record struct {
-	name    string
-	acked   string   // the last value that was acknowledged; "" when none was
-	doubts  []string // later values of which nobody knows
-	ttl     time.Duration
-	set     time.Time // when it was acknowledged
-	counter bool
-	seq     int
 }
 
 // StartTraffic starts clients. They end with the test, or when they are stopped.
@@ -116,30 +104,13 @@ func (w *worker) run(ctx context.Context) error {
 		case !w.opts.Lenient && w.rand.IntN(4) == 0:
 			w.read(ctx, r)
 		default:
-			w.write(ctx, r)
+			w.change(ctx, r)
 		}
 		if w.opts.Every > 0 {
 			time.Sleep(w.opts.Every)
 		}
 	}
 	return nil
-}
-
-// write sets a key, every third time with a time to live that outlasts the test.
-func (w *worker) write(ctx context.Context, r *record) {
-	r.seq++
-	value := fmt.Sprintf("%s=%d", r.name, r.seq)
-	args := []string{"SET", r.name, value}
-	ttl := time.Duration(0)
-	if w.rand.IntN(3) == 0 {
-		ttl = time.Duration(600+w.rand.IntN(600)) * time.Second
-		args = append(args, "PX", strconv.FormatInt(ttl.Milliseconds(), 10))
-	}
-	r.doubts = append(r.doubts, value)
-	if _, err := w.do(ctx, args...); err == nil {
-		r.acked, r.ttl, r.set, r.doubts = value, ttl, time.Now(), nil
-		w.t.wrote.Add(1)
-	}
 }
 
 // incr counts. A count of which nobody knows whether it was made may be there or not.
@@ -162,7 +133,7 @@ func (w *worker) incr(ctx context.Context, r *record) {
 func (w *worker) read(ctx context.Context, r *record) {
 	got, err := w.conn.do(ctx, w.t, "GET", r.name)
 	if err == nil && !r.may(got) {
-		w.t.report("%s is %q, not %q", r.name, got, r.acked)
+		w.t.report("%s is %q, not %s", r.name, got, r)
 	}
 }
 
@@ -180,19 +151,6 @@ func (w *worker) do(ctx context.Context, args ...string) (string, error) {
 		return "", fmt.Errorf("%d replicas have it", n)
 	}
 	return got, nil
-}
-
-// may says whether the key may hold this.
-func (r *record) may(value string) bool {
-	if r.counter {
-		n, _ := strconv.Atoi(value)
-		acked, _ := strconv.Atoi(r.acked)
-		return n >= acked && n <= acked+len(r.doubts)
-	}
-	if value == r.acked {
-		return true
-	}
-	return slices.Contains(r.doubts, value)
 }
 
 func (t *Traffic) report(format string, args ...any) {
@@ -224,32 +182,4 @@ func (t *Traffic) Wrong(tb testing.TB) []string {
 		w.conn.close()
 	}
 	return t.wrong
-}
-
-func (w *worker) check(ctx context.Context, r *record) {
-	got, err := w.conn.do(ctx, w.t, "GET", r.name)
-	if err != nil {
-		w.t.report("%s: %v", r.name, err)
-		return
-	}
-	if !r.may(got) {
-		w.t.report("in the end %s is %q, not %q", r.name, got, r.acked)
-		return
-	}
-	if r.counter || got == "" || got != r.acked {
-		return
-	}
-	left, err := w.conn.do(ctx, w.t, "PTTL", r.name)
-	if err != nil {
-		w.t.report("%s: %v", r.name, err)
-		return
-	}
-	millis, _ := strconv.Atoi(left)
-	want := r.ttl - time.Since(r.set)
-	switch {
-	case r.ttl == 0 && millis != -1:
-		w.t.report("%s was written to stay and has %d ms left", r.name, millis)
-	case r.ttl > 0 && (millis < 0 || (time.Duration(millis)*time.Millisecond-want).Abs() > 5*time.Second):
-		w.t.report("%s should have %v left and has %d ms", r.name, want, millis)
-	}
 }

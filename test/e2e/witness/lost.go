@@ -39,8 +39,8 @@ func (tr *Traffic) read(ctx context.Context, from func(*writer) int) (lost []err
 		w.mu.Lock()
 		first := from(w)
 		keys := slices.Clone(w.keys[first:])
-		if len(keys) > 0 && w.writing && w.options.Keys == 0 {
-			keys = keys[:len(keys)-1] // it is being written
+		if w.options.Keys == 0 && !w.ended {
+			keys = keys[:max(0, len(keys)-unsettled)] // they are being written, or deleted
 		}
 		w.mu.Unlock()
 		found, err := w.lost(ctx, client, first, keys)
@@ -78,21 +78,19 @@ func (w *writer) lost(ctx context.Context, client *Client, first int, keys []his
 		for i, h := range part {
 			if err := h.check(args[1+i], values[i]); err != nil {
 				lost = append(lost, err)
+				continue
+			}
+			if !h.lasts() {
+				continue
+			}
+			left, err := client.Do(ctx, args[1+i], "PTTL", args[1+i])
+			if err != nil {
+				return lost, fmt.Errorf("time to live of %s: %w", args[1+i], err)
+			}
+			if err := h.checkLife(args[1+i], left); err != nil {
+				lost = append(lost, err)
 			}
 		}
 	}
 	return lost, nil
-}
-
-// check says whether what a key holds is what was acknowledged last, or later.
-func (h history) check(name string, value any) error {
-	text, _ := value.(string)
-	got, err := strconv.ParseInt(text, 10, 64)
-	if err != nil && h.acked == 0 {
-		return nil
-	}
-	if err != nil || got < h.acked || got > h.sent {
-		return fmt.Errorf("%s is %v: write %d was acknowledged, %d was the last", name, value, h.acked, h.sent)
-	}
-	return nil
 }

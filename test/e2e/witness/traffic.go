@@ -31,7 +31,8 @@ type TrafficOptions struct {
 }
 
 // Traffic writes at a steady pace while something happens to the cluster. Each key holds the number of its last
-// write, so that what was acknowledged can be asked for afterwards.
+// write, so that what was acknowledged can be asked for afterwards. Some writes delete their key, which must not come back,
+// and some give it a time to live, which must stay with it.
 type Traffic struct {
 	cluster *Cluster
 	stop    context.CancelFunc

@@ -10,12 +10,6 @@ import (
 	"time"
 )
 
-// history is the writes of one key: those with higher numbers came later.
-type history struct {
-	acked int64 // the last that was acknowledged; 0: none
-	sent  int64 // the last that was sent, and may have arrived
-}
-
 type writer struct {
 	client  *Client
 	options TrafficOptions
@@ -31,6 +25,7 @@ type writer struct {
 	gap     time.Duration
 	last    time.Time // when a write was acknowledged last, or the writing began
 	writing bool
+	ended   bool
 }
 
 // broken is the word for a connection that broke or could not be made.
@@ -65,6 +60,11 @@ const (
 
 func (w *writer) run(ctx context.Context) {
 	defer w.client.Close()
+	defer func() {
+		w.mu.Lock()
+		w.ended = true
+		w.mu.Unlock()
+	}()
 	pace := time.Second / time.Duration(w.options.Rate)
 	due := time.Now()
 	for i := int64(1); ctx.Err() == nil; i++ {
@@ -113,19 +113,22 @@ func (w *writer) begin(number int64) int {
 	defer w.mu.Unlock()
 	w.writing = true
 	key := int(number - 1)
-	if w.options.Keys > 0 {
-		key %= w.options.Keys
-	} else {
+	if w.options.Keys == 0 {
 		w.keys = append(w.keys, history{})
+		if kindOf(number) == deletes {
+			key -= deletesBefore
+		}
+	} else {
+		key %= w.options.Keys
 	}
-	w.keys[key].sent = number
+	w.keys[key].begin(number)
 	return key
 }
 
 func (w *writer) end(key int, number int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.keys[key].acked = number
+	w.keys[key].end(number)
 	w.acked++
 	w.gap = max(w.gap, time.Since(w.last))
 	w.last, w.writing = time.Now(), false
@@ -155,10 +158,11 @@ func (w *writer) count(refused ReplyError) {
 func (w *writer) try(ctx context.Context, name string, number int64) error {
 	bounded, cancel := w.bound(ctx, tryTimeout)
 	defer cancel()
-	_, addr, err := w.client.do(bounded, name, []string{"SET", name, strconv.FormatInt(number, 10)})
+	command := commandOf(name, number)
+	_, addr, err := w.client.do(bounded, name, command)
 	if err != nil {
 		w.client.forget(Slot(name))
-		return fmt.Errorf("SET %s at %s: %w", name, addr, err)
+		return fmt.Errorf("%s %s at %s: %w", command[0], name, addr, err)
 	}
 	if !w.options.Wait {
 		return nil

@@ -2,6 +2,7 @@ package witness
 
 import (
 	"testing"
+	"time"
 )
 
 func TestTagIn(t *testing.T) {
@@ -22,25 +23,45 @@ func TestSlot(t *testing.T) {
 	}
 }
 
-// A write that was sent and not acknowledged may be there or not; one that was acknowledged must be.
+// A write that was sent and not acknowledged may be there or not; one that was acknowledged must be, and a key whose
+// deletion was must not.
 func TestHistory(t *testing.T) {
 	t.Parallel()
+	now, before := time.Now(), time.Now().Add(-time.Hour)
 	for _, c := range []struct {
 		h     history
 		value any
 		lost  bool
 	}{
-		{history{acked: 0, sent: 3}, nil, false},
-		{history{acked: 0, sent: 3}, "3", false},
-		{history{acked: 2, sent: 3}, "2", false},
-		{history{acked: 2, sent: 3}, "3", false},
-		{history{acked: 2, sent: 3}, "1", true},
-		{history{acked: 2, sent: 3}, nil, true},
-		{history{acked: 2, sent: 2}, "7", true},
-		{history{acked: 2, sent: 2}, "x", true},
+		{history{}, nil, false},
+		{history{doubts: []int64{3}}, nil, false},
+		{history{doubts: []int64{3}}, "3", false},
+		{history{acked: 2, doubts: []int64{3}}, "2", false},
+		{history{acked: 2, doubts: []int64{3}}, "3", false},
+		{history{acked: 2, doubts: []int64{3}}, "1", true},
+		{history{acked: 2, doubts: []int64{3}}, nil, true},
+		{history{acked: 2}, "7", true},
+		{history{acked: 2}, "x", true},
+		{history{acked: 2, doubts: []int64{7}}, nil, false},
+		{history{acked: 2, doubts: []int64{7}}, "2", false},
+		{history{acked: 7}, nil, false},
+		{history{acked: 7}, "3", true}, // it came back
+		{history{acked: 7, doubts: []int64{9}}, "9", false},
+		{history{acked: 7, doubts: []int64{9}}, nil, false},
+		{history{acked: 7, doubts: []int64{9}}, "3", true},
+		{history{acked: 4, at: before}, nil, true},
+		{history{acked: 36, at: now}, "36", false},
+		{history{acked: 36, at: now}, nil, false},
+		{history{acked: 36, at: before}, "36", true},
 	} {
 		if err := c.h.check("key", c.value); (err != nil) != c.lost {
 			t.Errorf("%+v holding %v: %v", c.h, c.value, err)
+		}
+	}
+	h := history{acked: 4, at: before}
+	for left, wrong := range map[int64]bool{(longLife - time.Hour).Milliseconds(): false, longLife.Milliseconds(): true, -1: true} {
+		if err := h.checkLife("key", left); !h.lasts() || (err != nil) != wrong {
+			t.Errorf("%d ms are left after an hour: %v", left, err)
 		}
 	}
 }

@@ -3,9 +3,16 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/redisoperator/redis-operator/test/e2e/framework"
 )
 
 // mostGap is far above what is expected where the death of a primary is proven or planned, and far below the
@@ -76,4 +83,63 @@ func TestFaults_WithoutVolumes(t *testing.T) {
 		})
 	}
 	finish(t, w)
+	t.Run("Fault26_AllPodsDeletedAtOnceWithoutDisk", func(t *testing.T) { loseAll(t, w.Cluster) })
+}
+
+// loseAll deletes all pods of a cluster that keeps nothing, and whose owner has said that this is to be borne: it comes
+// back by itself, with as many shards and replicas, empty, and says that data is lost.
+func loseAll(t *testing.T, c *framework.Cluster) {
+	t.Helper()
+	before, err := c.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = env.Redis.RedisoperatorV1().RedisClusters(c.Namespace).Patch(t.Context(), c.Name, types.MergePatchType,
+		[]byte(`{"spec":{"recovery":{"lostShard":"Empty"}}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitReady(t, time.Minute)
+	if err = env.Kube.CoreV1().Pods(c.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{},
+		metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	framework.Eventually(t, patience, "the cluster is there again", func(ctx context.Context) error {
+		look, failed := c.Witness().Look(ctx)
+		if failed == nil {
+			failed = look.Whole(Pods)
+		}
+		if failed == nil {
+			failed = c.IsReady(ctx)
+		}
+		return failed
+	})
+	after, err := c.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Status.NumberOfMaster != before.Status.NumberOfMaster || after.Status.Replication != before.Status.Replication {
+		t.Errorf("it came back with %d masters, %s replicas; it had %d, %s", after.Status.NumberOfMaster,
+			after.Status.Replication, before.Status.NumberOfMaster, before.Status.Replication)
+	}
+	client := c.Client(t)
+	for i := range 300 {
+		key := fmt.Sprintf("after:%d", i)
+		if _, err = client.Do(t.Context(), key, "SET", key, "1"); err != nil {
+			t.Fatalf("write to the empty cluster: %v", err)
+		}
+	}
+	framework.Eventually(t, 30*time.Second, "an event says DataLost", func(ctx context.Context) error {
+		events, err := env.Kube.CoreV1().Events(c.Namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		var reasons []string
+		for _, e := range events.Items {
+			if e.Reason == "DataLost" {
+				return nil
+			}
+			reasons = append(reasons, e.Reason)
+		}
+		return fmt.Errorf("there are only %s", strings.Join(reasons, " "))
+	})
 }

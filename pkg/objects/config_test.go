@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -108,6 +109,26 @@ func TestRedisConf(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A primary that forks for a full synchronisation needs room beside its data: pages that are written meanwhile, the
+// backlog, the buffers of its replicas.
+func TestFault40_RoomForAFullSync(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []string{"32Mi", "256Mi", "1Gi", "64Gi"} {
+		conf, all := lines(t, cluster(memory(limit, redisv1.DefaultMaxmemoryPercent))), resource.MustParse(limit)
+		var used int64
+		for _, directive := range []string{"maxmemory", "repl-backlog-size"} {
+			n, err := strconv.ParseInt(strings.Join(conf[directive], " "), 10, 64)
+			if err != nil {
+				t.Fatalf("%s: %v", directive, err)
+			}
+			used += n
+		}
+		if room := all.Value() - used; room < all.Value()/5 {
+			t.Errorf("%s: %d bytes are left beside data and backlog", limit, room)
+		}
 	}
 }
 

@@ -92,3 +92,21 @@ func (w *world) serveError(err error) {
 	defer w.mu.Unlock()
 	w.dnsErr = err
 }
+
+// Names are looked up by nobody on the way of data: a crash, a restart and a hand-over go as ever.
+func TestFault46_NoNames(t *testing.T) {
+	w := newWorld(t, onDisk)
+	pods := w.form(3, 1)
+	keep(t, pods[0])
+	w.serveError(errors.New("no such host"))
+	pods[0].crash()
+	s := pods[3].awaitStatus("takes over", func(s agent.Status) bool { return s.Role == rolePrimary && s.SlotsOwned > 0 })
+	if s.LastTakeOver == nil {
+		t.Error("it was left to the vote")
+	}
+	pods[0].startRedis()
+	w.awaitWhole(pods)
+	must(t, pods[3].giveTo(pods[0]))
+	w.awaitWhole(pods)
+	keepsAll(t, pods[0])
+}

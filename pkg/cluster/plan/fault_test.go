@@ -151,33 +151,6 @@ func TestFault31_HostsThatNobodyHears(t *testing.T) {
 	keeps(t, w)
 }
 
-// One of three masters is on a host that nobody hears: Redis elects, however long it takes.
-func TestFault31_SilentHostOfAMinority(t *testing.T) {
-	t.Parallel()
-	w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true, Hosts: sixHosts}, 3, 1).LoseHost("node1").MissHost("node1")
-	view := w.View()
-	for range mostLooks {
-		w.Tick()
-		if view = w.View(); len(view.Members) > 0 && suspectedBy(view, w.ID("demo-0")) {
-			break
-		}
-	}
-	if d := plan.Next(threeByOne, view); d.Reason == plan.PromotingReplica {
-		t.Errorf("%s", d.Message)
-	}
-}
-
-// suspectedBy says whether any node suspects another.
-func suspectedBy(v cluster.View, id cluster.NodeID) bool {
-	return slices.ContainsFunc(v.Members, func(m cluster.Member) bool {
-		if m.Info == nil {
-			return false
-		}
-		i := m.Info.Table.Index(id)
-		return i >= 0 && (m.Info.Table[i].Flags.PFail || m.Info.Table[i].Flags.Fail)
-	})
-}
-
 // recovery.quorum is Manual: the condition has the command, and what it does is enough.
 func TestFault31_QuorumManual(t *testing.T) {
 	t.Parallel()

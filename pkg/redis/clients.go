@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/mediocregopher/radix/v4"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
 const (
@@ -25,12 +27,16 @@ type Clients struct {
 
 	mu     sync.Mutex
 	idle   map[Endpoint]*conn
+	claims map[cluster.NodeID]time.Time // when a mover last had a node take slots
 	closed bool
 }
 
 // NewClients makes Clients that connect as the dialer says. Close them after use.
 func NewClients(dialer Dialer) *Clients {
-	return &Clients{dialer: dialer.withDefaults(), idleTimeout: idleTimeout, idle: map[Endpoint]*conn{}}
+	return &Clients{
+		dialer: dialer.withDefaults(), idleTimeout: idleTimeout,
+		idle: map[Endpoint]*conn{}, claims: map[cluster.NodeID]time.Time{},
+	}
 }
 
 // Close closes the idle connections. Calls under way end on their own; later ones fail with ErrClosed.

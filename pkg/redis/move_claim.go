@@ -56,6 +56,7 @@ func (n *moveNode) takeOver(ctx context.Context, slots, opened []cluster.Slot, f
 	if n.holdsBack() {
 		atOnce = spreadOver // so that what was promised still holds when the last of them is done
 	}
+	defer n.c.claimed(n.ID) // also when it is not known whether it has
 	for some := range slices.Chunk(slots, atOnce) {
 		if err := n.claimFrom(ctx, some, mark, from); err != nil {
 			return err

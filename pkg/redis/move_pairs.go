@@ -259,6 +259,9 @@ func (m *mover) move(ctx context.Context, move SlotMove) (Moved, error) {
 	}
 	defer p.close()
 	if err = p.from.oneDatabase(ctx); err == nil {
+		err = p.hear(ctx)
+	}
+	if err == nil {
 		err = p.stand(ctx, move.Slots)
 	}
 	if err == nil && p.to.info.Self().Slots.IsEmpty() {

@@ -2,11 +2,7 @@ package plugin
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 )
@@ -38,16 +34,7 @@ func (c *command) approve(ctx context.Context, clients Clients, args []string) e
 
 // annotate sets one annotation of a RedisCluster, but not of a namesake made since.
 func (c Clients) annotate(ctx context.Context, rc *redisv1.RedisCluster, name, value string) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+	return c.patch(ctx, rc, map[string]any{"metadata": map[string]any{
 		"uid": rc.UID, "annotations": map[string]string{name: value},
 	}})
-	if err != nil {
-		return fmt.Errorf("encode patch: %w", err)
-	}
-	_, err = c.Redis.RedisoperatorV1().RedisClusters(rc.Namespace).Patch(ctx, rc.Name, types.MergePatchType, patch,
-		metav1.PatchOptions{FieldManager: fieldManager})
-	if err != nil {
-		return fmt.Errorf("patch RedisCluster %s: %w", rc.Name, err)
-	}
-	return nil
 }

@@ -40,12 +40,17 @@ func pausedWord(paused bool) string {
 	return "resumed"
 }
 
-// setPaused changes one field, whatever somebody else changes at the same time; but not of a namesake made since.
+// setPaused changes one field, whatever somebody else changes at the same time.
 func (c Clients) setPaused(ctx context.Context, rc *redisv1.RedisCluster, paused bool) error {
-	patch, err := json.Marshal(map[string]any{
+	return c.patch(ctx, rc, map[string]any{
 		"metadata": map[string]any{"uid": rc.UID},
 		"spec":     map[string]any{"paused": paused},
 	})
+}
+
+// patch merges fields into a RedisCluster. With the UID among them it is refused for a namesake made since.
+func (c Clients) patch(ctx context.Context, rc *redisv1.RedisCluster, fields map[string]any) error {
+	patch, err := json.Marshal(fields)
 	if err != nil {
 		return fmt.Errorf("encode patch: %w", err)
 	}

@@ -154,10 +154,14 @@ func TestPutAside_Twice(t *testing.T) {
 	}
 }
 
-// forgetNode takes a node out of the tables of all pods.
+// forgetNode takes a node out of the tables of all pods, each once gossip has told it of the node.
 func forgetNode(t *testing.T, pods []*testPod, id string) {
 	t.Helper()
 	for _, p := range pods {
+		eventually(t, p.name+" has heard of it", func() (bool, string) {
+			nodes, err := p.w.agents.Nodes(t.Context(), p.ip)
+			return err == nil && slices.Contains(nodes.IDs, id), fmt.Sprint(nodes, err)
+		})
 		if got := p.operator("CLUSTER", "FORGET", id); got != "OK" {
 			t.Fatalf("%s: forget: %s", p.name, got)
 		}

@@ -33,7 +33,8 @@ node_start_containerd() { start_on "$1" containerd containerd -c "$(node_dir "$1
 
 containerd_ready() { ctr_on "$1" version; }
 
-# node_start_kubelet NODE: a kubelet ends at once when containerd does not answer, so wait for it.
+# node_start_kubelet NODE: a kubelet ends at once when containerd does not answer, so wait for it. And all kubelets of this
+# machine bind one path for device plugins, having removed what is there: of two that do so at the same moment one ends.
 node_start_kubelet() {
   local node=$1 dir
   dir=$(node_dir "$node")
@@ -41,10 +42,20 @@ node_start_kubelet() {
   start_on "$node" kubelet "$BIN/kubelet" --config="$dir/kubelet.yaml" --kubeconfig="$PKI/$node.kubeconfig" \
     --root-dir="$dir/kubelet" --cert-dir="$dir/kubelet/pki" --hostname-override="$node" --node-ip="$(node_ip "$node")" \
     --node-labels="topology.kubernetes.io/zone=$(node_zone "$node"),topology.kubernetes.io/region=lab"
+  kubelet_bound "$node"
   start_on "$node" kube-proxy "$BIN/kube-proxy" --config="$dir/kube-proxy.yaml" --hostname-override="$node"
   if [ "$NETPOL" = 1 ]; then
     start_on "$node" netpol "$BIN/k8slab" netpol --kubeconfig="$PKI/admin.kubeconfig" --node="$node"
   fi
+}
+
+# kubelet_bound NODE: returns when the kubelet has bound its socket for device plugins, or has ended.
+kubelet_bound() {
+  local deadline=$((SECONDS + 20))
+  until in_node "$1" grep -q ' /var/lib/kubelet/device-plugins/kubelet.sock$' /proc/net/unix; do
+    if ((SECONDS >= deadline)) || ! unit_alive "$1-kubelet"; then return; fi
+    sleep 0.1
+  done
 }
 
 # node_boot NODE: all daemons of a node that was there before (after a power cut).

@@ -3,7 +3,9 @@ package redisnode
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +66,16 @@ func learnDefaults(ctx context.Context, runDir string, server Command, version s
 	}
 }
 
+// freePort is a port of this host that nobody has at the moment.
+func freePort(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
+}
+
 func askBare(ctx context.Context, runDir string, server Command, c clock.Clock) (map[string]string, error) {
 	dir, err := os.MkdirTemp(runDir, "bare") // a dataset in the working directory would be loaded
 	if err != nil {
@@ -71,8 +83,15 @@ func askBare(ctx context.Context, runDir string, server Command, c clock.Clock) 
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	socket := filepath.Join(dir, "s")
+	bus, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// A member of a cluster, as what is asked for depends on it: Redis 8 has one database there. A bus cannot be left
+	// out, so this one is where no other host reaches it.
 	//nolint:gosec // the path is that of the image's server
-	bare := exec.CommandContext(ctx, server.Path, "--port", "0", "--dir", dir, "--unixsocket", socket)
+	bare := exec.CommandContext(ctx, server.Path, "--port", "0", "--dir", dir, "--unixsocket", socket,
+		"--cluster-enabled", "yes", "--bind", "127.0.0.1", "--cluster-port", bus)
 	if err := bare.Start(); err != nil {
 		return nil, err
 	}

@@ -41,8 +41,9 @@ func onEngines(t *testing.T, config []string, test func(t *testing.T, b *bare)) 
 				t.Fatalf("the server says only %d of its defaults", len(b.defaults))
 			}
 			b.server = redistest.Start(t, redistest.Options{
-				Engine: engine, Standalone: true,
-				Config: append([]string{"repl-diskless-sync-delay 5"}, config...), // redistest would have another
+				Engine: engine,
+				// What redistest has its own of, as the servers have it.
+				Config: append([]string{"repl-diskless-sync-delay 5", "cluster-node-timeout 15000"}, config...),
 			})
 			maps.DeleteFunc(b.defaults, func(name, _ string) bool { return redisv1.Reserved(name) })
 			test(t, b)

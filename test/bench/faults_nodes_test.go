@@ -86,7 +86,7 @@ func power(t *testing.T, b *breakage) {
 		on := off(t, w, host)
 		time.Sleep(2 * time.Second) // it takes a moment to be missed, and longer to be replaced
 		framework.Eventually(t, time.Minute, "every shard takes writes", w.Served)
-		gaps = append(gaps, w.Plain.Gap())
+		gaps = append(gaps, w.Plain.Gap().Length)
 		t.Logf("power %d: %s off: longest gap %s, writes after %s", i+1, host, gaps[i], time.Since(begin))
 		if i%5 == 0 {
 			elsewhere = append(elsewhere, b.declareGone(t, w, host))

@@ -63,7 +63,9 @@ func (b *breakage) planned(t *testing.T, w *chaos.World, what string, worst time
 		t.Errorf("%s: %v", what, err)
 		return
 	}
-	b.add(faultRow{what: what + ": longest gap of a writer", times: []time.Duration{w.Plain.Gap()}, worst: worst})
+	gap := w.Plain.Gap()
+	t.Logf("%s: longest gap of a writer: %s", what, gap)
+	b.add(faultRow{what: what + ": longest gap of a writer", times: []time.Duration{gap.Length}, worst: worst})
 	lost, err := w.Plain.LostSince(t.Context())
 	waiting, alsoErr := w.Waiting.LostSince(t.Context())
 	if err = errors.Join(err, alsoErr); err != nil {
@@ -204,8 +206,8 @@ func newSidecar(t *testing.T, b *breakage, w *chaos.World) {
 func drainAll(t *testing.T, b *breakage, w *chaos.World) {
 	var gaps []time.Duration
 	lost := 0
-	for shard := range chaos.Nodes {
-		r := w.Suffer(t.Context(), chaos.Draw{Kind: "drain", Shard: shard})
+	for node := range chaos.Nodes {
+		r := w.Suffer(t.Context(), chaos.Draw{Kind: "drain-to-the-end", Node: 1 + node})
 		t.Logf("%s", r)
 		for _, err := range r.Wrong {
 			t.Error(err)
@@ -244,9 +246,9 @@ func eachRedis(ctx context.Context, w *chaos.World, look func(*corev1.Pod, *core
 	return nil
 }
 
-// eachNode asks every node as its user.
+// eachNode asks every node what clients may not ask.
 func eachNode(ctx context.Context, w *chaos.World, ask func(*witness.Redis) error) error {
-	password, err := w.Cluster.Password(ctx)
+	password, err := w.Cluster.InternalPassword(ctx, "operator")
 	if err != nil {
 		return err
 	}
@@ -255,7 +257,7 @@ func eachNode(ctx context.Context, w *chaos.World, ask func(*witness.Redis) erro
 		return err
 	}
 	for _, pod := range pods {
-		conn, err := witness.DialRedis(ctx, pod.Addr(), "default", password)
+		conn, err := witness.DialRedis(ctx, pod.Addr(), "operator", password)
 		if err != nil {
 			return err
 		}

@@ -90,8 +90,8 @@ func TestRollingUpdate(t *testing.T) {
 	framework.Eventually(t, updateTime, "all pods run 8.0", updated(c))
 	gap := traffic.Gap()
 	t.Logf("from 7.0 to 8.0 in %s; longest gap of a writer %s; %s; answers beside OK: %s",
-		time.Since(begin).Round(100*time.Millisecond), gap.Round(time.Millisecond), traffic.Lap(), traffic.Refusals())
-	if gap > updateGap {
+		time.Since(begin).Round(100*time.Millisecond), gap, traffic.Lap(), traffic.Refusals())
+	if gap.Length > updateGap {
 		t.Errorf("a writer had no write acknowledged for %s", gap)
 	}
 	whole := running(t, c)
@@ -132,7 +132,7 @@ func TestRollingUpdate(t *testing.T) {
 		whole = after
 	}
 	gap = traffic.Gap()
-	t.Logf("beside updates that stop: longest gap of a writer %s", gap.Round(time.Millisecond))
+	t.Logf("beside updates that stop: longest gap of a writer %s", gap)
 	ends(t, traffic, observer)
 	if err := c.Verify(t.Context(), c.Client(t), keys); err != nil {
 		t.Errorf("keys from before: %v", err)
@@ -176,7 +176,7 @@ func TestRollingUpdateWithoutReplicas(t *testing.T) {
 	install("9.1")
 	framework.Eventually(t, updateTime, "all pods run 9.1", updated(c))
 	t.Logf("from 8.1 to 9.1 in %s; longest gap of a writer %s; answers beside OK: %s",
-		time.Since(begin).Round(100*time.Millisecond), traffic.Gap().Round(time.Millisecond), traffic.Refusals())
+		time.Since(begin).Round(100*time.Millisecond), traffic.Gap(), traffic.Refusals())
 	for name, pod := range running(t, c) {
 		if image := pod.Spec.Containers[0].Image; image != "valkey:9.1" {
 			t.Errorf("%s runs %s", name, image)
@@ -216,7 +216,7 @@ func TestAgentUpdate(t *testing.T) {
 		return newAgents(ctx, c)
 	})
 	t.Logf("six agents in %s; longest gap of a writer %s; %d connections broke",
-		time.Since(begin).Round(100*time.Millisecond), traffic.Gap().Round(time.Millisecond), traffic.Broken())
+		time.Since(begin).Round(100*time.Millisecond), traffic.Gap(), traffic.Broken())
 	for name, pod := range running(t, c) {
 		was, is := redisStatus(before[name]), redisStatus(pod)
 		if before[name].UID != pod.UID || was.ContainerID != is.ContainerID || is.RestartCount != was.RestartCount {

@@ -50,7 +50,7 @@ func (w *World) Suffer(ctx context.Context, d Draw) Result {
 		w.allowed = 0
 		w.Observer.Allow(restGrace)
 	}
-	r.Gap, r.WaitGap = w.Plain.Gap(), w.Waiting.Gap()
+	r.Gap, r.WaitGap = w.Plain.Gap().Length, w.Waiting.Gap().Length
 	r.Refused = w.Refusals().Minus(before)
 	if !d.AtOnce {
 		r = r.count(ctx, w, k)

@@ -101,10 +101,10 @@ func (tr *Traffic) Lap() Latencies {
 
 // Gap is the longest time between two acknowledged writes of a writer since the last Gap, also that since the last write
 // of one that waits. A writer at rest has gaps of its own pace.
-func (tr *Traffic) Gap() time.Duration {
-	var longest time.Duration
+func (tr *Traffic) Gap() Gap {
+	var longest Gap
 	for _, w := range tr.writers {
-		longest = max(longest, w.takeGap())
+		longest = longer(longest, w.takeGap())
 	}
 	return longest
 }

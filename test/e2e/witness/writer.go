@@ -22,7 +22,8 @@ type writer struct {
 	acked   int
 	took    []time.Duration
 	refused Refusals
-	gap     time.Duration
+	gap     Gap       // the longest
+	now     Gap       // since last, while it lasts
 	last    time.Time // when a write was acknowledged last, or the writing began
 	writing bool
 	ended   bool
@@ -130,19 +131,30 @@ func (w *writer) end(key int, number int64) {
 	defer w.mu.Unlock()
 	w.keys[key].end(number)
 	w.acked++
-	w.gap = max(w.gap, time.Since(w.last))
+	w.gap = longer(w.gap, w.now.until(w.last))
+	w.now = Gap{}
 	w.last, w.writing = time.Now(), false
 }
 
-func (w *writer) takeGap() time.Duration {
+func (w *writer) takeGap() Gap {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	gap := w.gap
 	if w.writing {
-		gap = max(gap, time.Since(w.last))
+		gap = longer(gap, w.now.until(w.last))
 	}
-	w.gap = 0
+	w.gap = Gap{}
 	return gap
+}
+
+// tried takes down what a try that has ended was like.
+func (w *writer) tried(addr string, took time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now.Tries++
+	if took > w.now.Slowest {
+		w.now.Slowest, w.now.At = took, addr
+	}
 }
 
 func (w *writer) count(refused ReplyError) {
@@ -151,15 +163,21 @@ func (w *writer) count(refused ReplyError) {
 		word = broken
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.refused[word]++
-	w.mu.Unlock()
+	if w.now.Refused == nil {
+		w.now.Refused = Refusals{}
+	}
+	w.now.Refused[word]++
 }
 
 func (w *writer) try(ctx context.Context, name string, number int64) error {
 	bounded, cancel := w.bound(ctx, tryTimeout)
 	defer cancel()
 	command := commandOf(name, number)
+	begin := time.Now()
 	_, addr, err := w.client.do(bounded, name, command)
+	defer func() { w.tried(addr, time.Since(begin)) }()
 	if err != nil {
 		w.client.forget(Slot(name))
 		return fmt.Errorf("%s %s at %s: %w", command[0], name, addr, err)

@@ -74,6 +74,10 @@ func TestJoin(t *testing.T) {
 	for _, p := range pods {
 		p.awaitStatus("knows the new one", func(s agent.Status) bool { return s.Peers == 3 })
 	}
+	// A second of silence is no reason for it to hold a primary for failed, nor to say so to others.
+	joined.awaitTimeout(joiningNodeTimeout)
+	must(t, w.redis.Replicate(t.Context(), joined.endpoint(), pods[0].info().Self().ID))
+	joined.awaitTimeout(defaultNodeTimeout)
 }
 
 // Nodes that are all alone are the operator's to introduce: they must not find each other.

@@ -16,6 +16,19 @@ const (
 	// formingNodeTimeout is what a node without nodes.conf starts with. A node that has been up alone waits
 	// min(node-timeout, 5 s) before it calls the cluster ok, so that a short one forms a cluster in a second.
 	formingNodeTimeout = 1000
+	// joiningNodeTimeout is the same beside a cluster that there is already. Who suspects sooner than the others harms
+	// them: Redis counts what a primary without slots says against a node, and some of those are a majority by themselves.
+	// Its pings, one in half that time, still have everybody hear soon of what it becomes.
+	joiningNodeTimeout = 5000
+)
+
+// arrival is how a node comes to its cluster.
+type arrival int
+
+const (
+	comesBack arrival = iota // it has been in it
+	forms                    // there is none yet
+	joins                    // there is one, and it knows nobody of it
 )
 
 // podLines begins the lines of redis.conf that are not in the ConfigMap.
@@ -115,10 +128,14 @@ func configuredNodeTimeout(text string) int {
 }
 
 // nodeTimeout is what redis starts with: a node that is not in a cluster yet starts with a short one.
-func nodeTimeout(text string, fresh bool) int {
+func nodeTimeout(text string, a arrival) int {
 	configured := configuredNodeTimeout(text)
-	if fresh {
+	switch a {
+	case forms:
 		return min(configured, formingNodeTimeout)
+	case joins:
+		return min(configured, joiningNodeTimeout)
+	case comesBack:
 	}
 	return configured
 }

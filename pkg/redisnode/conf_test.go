@@ -45,17 +45,17 @@ cluster-announce-bus-port 16379
 
 func TestNodeTimeout(t *testing.T) {
 	t.Parallel()
-	for conf, wanted := range map[string][2]int{ // in a cluster, and forming one
-		"":                                {15000, 1000},
-		"cluster-node-timeout 5000\n":     {5000, 1000},
-		"cluster-node-timeout 300":        {300, 300},
-		"Cluster-Node-Timeout \"7000\"\n": {7000, 1000},
-		"cluster-node-timeout 1\n# x\n\tcluster-node-timeout 2000\n": {2000, 1000},
-		"cluster-node-timeout many\n":                                {15000, 1000},
-		"# cluster-node-timeout 5000\n":                              {15000, 1000},
-		"cluster-node-timeout -5\n":                                  {15000, 1000},
+	for conf, wanted := range map[string][3]int{ // back in a cluster, forming one, and joining one
+		"":                                {15000, 1000, 5000},
+		"cluster-node-timeout 5000\n":     {5000, 1000, 5000},
+		"cluster-node-timeout 300":        {300, 300, 300},
+		"Cluster-Node-Timeout \"7000\"\n": {7000, 1000, 5000},
+		"cluster-node-timeout 1\n# x\n\tcluster-node-timeout 2000\n": {2000, 1000, 2000},
+		"cluster-node-timeout many\n":                                {15000, 1000, 5000},
+		"# cluster-node-timeout 5000\n":                              {15000, 1000, 5000},
+		"cluster-node-timeout -5\n":                                  {15000, 1000, 5000},
 	} {
-		if got := [2]int{nodeTimeout(conf, false), nodeTimeout(conf, true)}; got != wanted {
+		if got := [3]int{nodeTimeout(conf, comesBack), nodeTimeout(conf, forms), nodeTimeout(conf, joins)}; got != wanted {
 			t.Errorf("%q: %v", conf, got)
 		}
 	}

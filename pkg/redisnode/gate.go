@@ -184,7 +184,7 @@ func (g *gate) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := g.writeConf(string(text), secrets, nodes == ""); err != nil {
+	if err := g.writeConf(string(text), secrets, g.arrival(ctx, nodes)); err != nil {
 		return err
 	}
 	if g.state.read().Fenced {
@@ -355,8 +355,19 @@ func addressesOf(table cluster.Table) []string {
 	return ips
 }
 
+// arrival says how the node comes to its cluster, with this nodes.conf.
+func (g *gate) arrival(ctx context.Context, nodes string) arrival {
+	switch {
+	case nodes != "":
+		return comesBack
+	case slices.ContainsFunc(g.peers.find(ctx, nil), peer.inCluster):
+		return joins
+	}
+	return forms
+}
+
 // writeConf writes redis.conf and users.acl. Both hold secrets: nobody but this user may read them.
-func (g *gate) writeConf(text string, secrets passwords, fresh bool) error {
+func (g *gate) writeConf(text string, secrets passwords, a arrival) error {
 	var server version
 	g.set(func() { server = g.server })
 	conf := renderConf(text, pod{
@@ -364,7 +375,7 @@ func (g *gate) writeConf(text string, secrets passwords, fresh bool) error {
 		Bind:        g.opts.RedisBind,
 		DataDir:     g.opts.DataDir,
 		RunDir:      g.opts.RunDir,
-		NodeTimeout: nodeTimeout(text, fresh),
+		NodeTimeout: nodeTimeout(text, a),
 		Replication: secrets.Replication,
 	})
 	return errors.Join(

@@ -76,6 +76,5 @@ func shouldMeet(table cluster.Table, p peer) bool {
 	if known, ok := table.Find(p.ID()); ok {
 		return !known.Flags.Myself && !known.Connected && (known.Flags.NoAddr || known.Addr.IP != p.IP)
 	}
-	// A node with slots that knows nobody yet is one of a cluster that is being formed.
-	return len(table) == 1 && p.Status.Formed && p.Status.Peers > 0
+	return len(table) == 1 && p.inCluster()
 }

@@ -28,6 +28,12 @@ type peer struct {
 
 func (p peer) ID() cluster.NodeID { return cluster.NodeID(p.Status.NodeID) }
 
+// inCluster says that its node is in a cluster that serves. One with slots that knows nobody yet is of a cluster that
+// is being formed.
+func (p peer) inCluster() bool {
+	return p.Status.Phase == agent.PhaseRunning && p.Status.Formed && p.Status.Peers > 0
+}
+
 // peers finds and asks the other agents of the cluster.
 type peers struct {
 	client  *agent.Client

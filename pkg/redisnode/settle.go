@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/golang/glog"
@@ -13,8 +14,8 @@ import (
 
 // settle gives a node that has found its place the node-timeout that the ConfigMap asks for. It compares
 // with what redis runs with, and not with what this agent remembers, so that it holds when the agent was
-// started again; and it touches no other value than that of a forming node, so that it does not undo what
-// the operator has set since.
+// started again; and it touches no other value than those of a forming and of a joining node, so that it does not undo
+// what the operator has set since.
 func (a *Agent) settle(ctx context.Context, look snapshot) {
 	if look.info == nil {
 		a.settled = false
@@ -38,7 +39,13 @@ func (a *Agent) setNodeTimeout(ctx context.Context) error {
 		return err
 	}
 	wanted := configuredNodeTimeout(string(text))
-	if wanted <= formingNodeTimeout {
+	var short []string
+	for _, a := range []arrival{forms, joins} {
+		if at := nodeTimeout(string(text), a); at < wanted {
+			short = append(short, strconv.Itoa(at))
+		}
+	}
+	if len(short) == 0 {
 		return nil
 	}
 	ep, err := a.endpoint()
@@ -46,7 +53,7 @@ func (a *Agent) setNodeTimeout(ctx context.Context) error {
 		return err
 	}
 	live, err := a.clients.ConfigGet(ctx, ep, nodeTimeoutSetting)
-	if err != nil || live[nodeTimeoutSetting] != strconv.Itoa(formingNodeTimeout) {
+	if err != nil || !slices.Contains(short, live[nodeTimeoutSetting]) {
 		return err
 	}
 	value := strconv.Itoa(wanted)

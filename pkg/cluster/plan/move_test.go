@@ -38,10 +38,40 @@ func shifted(n int) *clustertest.World {
 func TestNext_ScaleOut(t *testing.T) {
 	t.Parallel()
 	play(t, map[string]func() scene{
-		"the pods of all new shards are created at once": func() scene {
+		"the pods of new shards are created a few at a time, beside nodes that serve": func() scene {
 			return scene{clustertest.Cluster(3, 1), want(5, 1), nil, plan.Decision{
-				Step: plan.CreatePods{Ordinals: []int{6, 7, 8, 9}}, Reason: plan.CreatingPods,
-				Message: "creating 4 pods: 10 pods are wanted", Requeue: forming,
+				Step: plan.CreatePods{Ordinals: []int{6, 7}}, Reason: plan.CreatingPods,
+				Message: "creating 2 pods: 10 pods are wanted", Requeue: forming,
+			}}
+		},
+		"while those start, no more are created": func() scene {
+			w := clustertest.Cluster(3, 1)
+			_ = w.Apply(plan.CreatePods{Ordinals: []int{6, 7}})
+			return scene{w, want(5, 1), nil, wait(plan.WaitingForPods, waiting, "demo-6 has not started and demo-7 has not started")}
+		},
+		"as one of them answers, the next is created": func() scene {
+			w := clustertest.Cluster(3, 1)
+			_ = w.Apply(plan.CreatePods{Ordinals: []int{6}})
+			w.Ticks(1)
+			_ = w.Apply(plan.CreatePods{Ordinals: []int{7}})
+			return scene{w, want(5, 1), nil, plan.Decision{
+				Step: plan.CreatePods{Ordinals: []int{8}}, Reason: plan.CreatingPods,
+				Message: "creating 1 pod: 10 pods are wanted", Requeue: forming,
+			}}
+		},
+		"those that cannot start keep none of the others waiting": func() scene {
+			w := clustertest.Cluster(3, 1)
+			_ = w.Apply(plan.CreatePods{Ordinals: []int{6, 7}})
+			w.Stuck("demo-6", true).Stuck("demo-7", true)
+			return scene{w, want(5, 1), nil, plan.Decision{
+				Step: plan.CreatePods{Ordinals: []int{8, 9}}, Reason: plan.CreatingPods,
+				Message: "creating 2 pods: 10 pods are wanted", Requeue: forming,
+			}}
+		},
+		"a shard without a copy is in a hurry: all pods are created": func() scene {
+			return scene{clustertest.Cluster(3, 1).Kill("demo-5"), want(5, 1), nil, plan.Decision{
+				Step: plan.CreatePods{Ordinals: []int{5, 6, 7, 8, 9}}, Reason: plan.CreatingPods,
+				Message: "creating 5 pods: 10 pods are wanted", Requeue: forming,
 			}}
 		},
 		"a shard that lacks a replica is repaired while the pods of new ones cannot start": func() scene {

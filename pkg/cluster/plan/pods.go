@@ -119,19 +119,18 @@ func holdPaused(w Wanted, v cluster.View) (Decision, bool) {
 		requeueIdle), true
 }
 
-// createMissingPods creates the pods with the lowest ordinals that are free, all at once, and those that may bring
-// back slots that nobody has, or keys that were on their way.
+// createMissingPods creates the pods with the lowest ordinals that are free, and those that may bring back slots that
+// nobody has, or keys that were on their way. They come all at once, but for those that a cluster that is well gets
+// beside what it has: see startable.
 // Invariant: an ordinal belongs to one pod at a time; a pod that is stopping has it until it is gone. One that cannot
 // be stopped and was set aside keeps its ordinal, and nobody waits for it.
 func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 	wanted := standing(w, v).Pods()
-	missing := wanted - len(staying(v))
-	if have, need := spare(w, v); vacantShards(w, v) > 0 {
-		missing = max(missing, need-have) // of replicas that are too many, no new shard can be made
-	}
-	ordinals := lowestFree(v, missing)
+	ordinals := lowestFree(v, missingPods(w, v))
 	message := "creating %s: %s wanted"
-	if len(ordinals) == 0 {
+	if len(ordinals) > 0 {
+		ordinals = ordinals[:min(len(ordinals), startable(w, v))]
+	} else {
 		ordinals = lastHopes(w, v)
 		message = "creating %s, whose volumes may have slots that nobody has: %s wanted"
 	}
@@ -144,6 +143,45 @@ func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 		Message: fmt.Sprintf(message, count(len(ordinals), "pod", "pods"), areWanted(wanted)),
 		Requeue: requeueForming,
 	}, true
+}
+
+// missingPods is how many pods are to be made.
+func missingPods(w Wanted, v cluster.View) int {
+	missing := standing(w, v).Pods() - len(staying(v))
+	if have, need := spare(w, v); vacantShards(w, v) > 0 {
+		missing = max(missing, need-have) // of replicas that are too many, no new shard can be made
+	}
+	return missing
+}
+
+// mostStarting is how many pods start at the same time beside a cluster that is well.
+const mostStarting = 2
+
+// startable is how many more pods may be created now. A pod that starts takes a processor for a second: ten of them at
+// once on a host or two keep the nodes that serve from answering for as long. Nobody is in a hurry for what makes a
+// cluster larger; what a shard lacks that has no copy left is made all at once. One that cannot start keeps nobody
+// waiting.
+func startable(w Wanted, v cluster.View) int {
+	if w.foreseen || !formed(w, v) || !copied(w, v) {
+		return w.Pods()
+	}
+	starting := 0
+	for _, m := range staying(v) {
+		if !m.Seen() && m.Pod.Trouble == "" && !m.Pod.HostSilent {
+			starting++
+		}
+	}
+	return max(0, mostStarting-starting)
+}
+
+// copied says that every slot is with a primary that is there and, where replicas are wanted, has one in sync.
+func copied(w Wanted, v cluster.View) bool {
+	if !v.Served() || !v.Contested().IsEmpty() {
+		return false
+	}
+	return !slices.ContainsFunc(v.Shards(), func(s cluster.Shard) bool {
+		return !s.Primary.Live() || len(s.Synced()) < min(1, w.Replicas)
+	})
 }
 
 // lowestFree is where so many missing pods belong, less the places that stopping pods still have.
@@ -189,12 +227,13 @@ func lostVolumes(v cluster.View) []int {
 
 // deleteSurplusPods deletes one pod of more than are wanted: one that never started, then a replica of a primary that
 // has given all its slots away, then such a primary or one without a role, then another replica; of several the worst
-// placed, then the one with the highest ordinal.
+// placed, then the one with the highest ordinal. First all pods are made that are to be, or one of them would get the
+// place of one that went too early.
 // Invariant: the cluster is whole before and after: every slot has a live owner, every owner as many replicas
 // in sync as are wanted, and a pod that owns slots, or is to, or has part of them, is never deleted.
 func deleteSurplusPods(w Wanted, v cluster.View) (Decision, bool) {
 	stand := standing(w, v)
-	if len(staying(v)) < len(v.Members) || len(v.Members) <= stand.Pods() || !whole(w, v) {
+	if len(staying(v)) < len(v.Members) || len(v.Members) <= stand.Pods() || missingPods(w, v) > 0 || !whole(w, v) {
 		return Decision{}, false
 	}
 	s := surplusOf(w, v)

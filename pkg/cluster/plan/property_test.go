@@ -284,7 +284,9 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 		if r.wanted.Paused || stranger {
 			r.fail("settings are changed while the cluster is paused, or not ours")
 		}
-	case plan.CreatePods, plan.UpdateAgent, plan.Wait:
+	case plan.CreatePods:
+		r.mayStart(view, s)
+	case plan.UpdateAgent, plan.Wait:
 	}
 }
 

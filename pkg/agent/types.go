@@ -75,10 +75,20 @@ type Status struct {
 	// primary that comes back with a lower one has an older volume than this copy.
 	CopyOf   string `json:"copyOf,omitempty"`
 	CopyMark int64  `json:"copyMark,omitempty"`
+	// Volume is how much room is where the node keeps its data; nil when that cannot be said.
+	Volume *Volume `json:"volume,omitempty"`
 	// Generation is the highest that an order to this agent carried; one of a lower is refused.
 	Generation int64 `json:"generation"`
 	// Version is the version of the agent.
 	Version string `json:"version"`
+}
+
+// Volume is where a node keeps its data.
+type Volume struct {
+	Bytes int64 `json:"bytes"`
+	Free  int64 `json:"free"`
+	// Fault is why it could not be written to when the gate last tried, and redis is not let start; "" when it could.
+	Fault string `json:"fault,omitempty"`
 }
 
 // TakeOver is how a replica took the place of its primary.

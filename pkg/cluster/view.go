@@ -46,6 +46,8 @@ type Member struct {
 	// Restart is the directives that it does not run with as it should, and takes only when it is started again: with what
 	// is written for it by now, which it was not started with.
 	Restart []Drift
+	// VolumeFault says for a person that the node cannot write to its volume; "" when nothing is known to be wrong.
+	VolumeFault string
 }
 
 // Seen says whether the node answered.
@@ -166,9 +168,11 @@ type NodeInfo struct {
 	Evicts bool
 	// Tasks are the migrations that the node carries out by itself, as their source or their target.
 	Tasks    []SlotTask
-	Clients  int64  // connections, replicas' not counted
-	MaxBytes int64  // maxmemory; 0: no limit
-	Version  string // "redis 7.0.15", "valkey 9.1.2"
+	Clients  int64 // connections, replicas' not counted
+	MaxBytes int64 // maxmemory; 0: no limit
+	// WriteFault is what the server says of its last try to write to its disk that failed: "aof_last_write_status:err".
+	WriteFault string
+	Version    string // "redis 7.0.15", "valkey 9.1.2"
 }
 
 // Self is the node's own line of its table. A NodeInfo is only made with one.

@@ -146,6 +146,9 @@ func (c *Controller) deletePod(ctx context.Context, t target, s plan.DeletePod) 
 		return c.Pods.DeleteLost(ctx, t.rc, s.Pod, types.UID(s.UID))
 	}
 	unneeded := func(live *corev1.Pod) error {
+		if s.KeepsVolume {
+			return onVolume(live)
+		}
 		if s.NeverStarted && everStarted(live) {
 			return errors.New("it has started redis by now")
 		}
@@ -155,6 +158,14 @@ func (c *Controller) deletePod(ctx context.Context, t target, s plan.DeletePod) 
 		return c.holdsNothing(ctx, t, s)
 	}
 	return c.Pods.Delete(ctx, t.rc, s.Pod, types.UID(s.UID), unneeded)
+}
+
+// onVolume fails for a pod whose data goes with it.
+func onVolume(pod *corev1.Pod) error {
+	if !objects.KeepsData(pod) {
+		return errors.New("it has no volume")
+	}
+	return nil
 }
 
 // holdsNothing fails for a node that owns slots, that may have the last copy of a shard, or that cannot be asked.

@@ -411,7 +411,7 @@ func all[T kube.Object](a *apiServer) []T {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var zero T
-	i := slices.IndexFunc(resources, func(r resource) bool { return r.gvr == resourceOf(zero) })
+	i := slices.IndexFunc(resources, func(r kept) bool { return r.gvr == resourceOf(zero) })
 	list, err := a.tracker.List(resources[i].gvr, resources[i].gvk, metav1.NamespaceAll)
 	if err != nil {
 		panic(err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/redisoperator/redis-operator/pkg/agent"
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
 	"github.com/redisoperator/redis-operator/pkg/kube"
 	"github.com/redisoperator/redis-operator/pkg/objects"
@@ -583,7 +584,7 @@ func TestPodsOf(t *testing.T) {
 }
 
 // A node that does not answer may wait at its gate: its agent knows better.
-func TestWhyUnseen(t *testing.T) {
+func TestExplain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, demo())
 	f.converge("shop")
@@ -604,6 +605,7 @@ func TestWhyUnseen(t *testing.T) {
 	}{
 		"its gate is shut": {func(s agent.Status) (agent.Status, error) {
 			s.Phase, s.Waiting = agent.PhaseGate, "its replica is to take over first"
+			s.Volume = &agent.Volume{Fault: "no space"}
 			return s, nil
 		}, "waits at its gate: its replica is to take over first"},
 		"another pod's agent": {func(s agent.Status) (agent.Status, error) {
@@ -614,8 +616,11 @@ func TestWhyUnseen(t *testing.T) {
 		"no agent": {func(s agent.Status) (agent.Status, error) { return s, errors.New("no") }, refused.Error()},
 	} {
 		f.answers["demo-0"] = tc.answer
-		if got, down := f.c.whyUnseen(t.Context(), a, pod, refused); got != tc.want || down != strings.HasPrefix(tc.want, "waits") {
-			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		m := cluster.Member{Pod: pod, Unseen: refused.Error()}
+		f.c.explain(t.Context(), a, &m, refused)
+		waits := strings.HasPrefix(tc.want, "waits")
+		if m.Unseen != tc.want || m.Down != waits || (m.VolumeFault == "no space") != waits {
+			t.Errorf("%s: %+v, want %q", name, m, tc.want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/redisoperator/redis-operator/pkg/agent"
@@ -32,6 +33,10 @@ type PodControl interface {
 type ObjectControl interface {
 	Ensure(ctx context.Context, rc *redisv1.RedisCluster, wanted kube.Object, cached kube.Getter) error
 	Remove(ctx context.Context, rc *redisv1.RedisCluster, unwanted kube.Object, cached kube.Getter) error
+	// Grow has a bound volume claim ask for this size. What the API server refuses is a *kube.GrowthError.
+	Grow(
+		ctx context.Context, rc *redisv1.RedisCluster, claim *corev1.PersistentVolumeClaim, size resource.Quantity,
+	) error
 }
 
 // RevisionControl keeps the history of a cluster.

@@ -126,11 +126,14 @@ func (c *Controller) ensureBudget(ctx context.Context, rc *redisv1.RedisCluster,
 	return c.Objects.Remove(ctx, rc, unwanted, cached)
 }
 
-// ensureClaims keeps the claims of the pods that exist: one that waits for a class that is not there
-// heals with the spec.
+// ensureClaims keeps the claims of the pods that exist, and takes over those that are to be adopted: one that waits for
+// a class that is not there heals with the spec.
 func (c *Controller) ensureClaims(ctx context.Context, rc *redisv1.RedisCluster, pods []*corev1.Pod) error {
 	if rc.Spec.Storage.Type != redisv1.StoragePersistent {
 		return nil
+	}
+	if err := c.adoptClaims(ctx, rc); err != nil {
+		return err
 	}
 	for _, pod := range pods {
 		if pod.DeletionTimestamp != nil || ordinalOf(pod) < 0 {

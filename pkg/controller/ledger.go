@@ -51,6 +51,7 @@ func (l *ledgers) of(rc *redisv1.RedisCluster) *ledger {
 		known.rests = map[pair]failure{}
 		known.blocked = map[cluster.Slot]blockade{}
 		known.settings.reset()
+		known.growth = map[string]failure{}
 		known.remember(rc.Status.Migration)
 	}
 	return known
@@ -119,6 +120,7 @@ type ledger struct {
 
 	rests   map[pair]failure
 	blocked map[cluster.Slot]blockade
+	growth  map[string]failure // of volume claims, by name
 
 	settings settings
 }
@@ -148,7 +150,8 @@ func (l *ledger) newest(cached *redisv1.RedisCluster) *redisv1.RedisCluster {
 // pair is the two nodes of a move.
 type pair struct{ from, to cluster.NodeID }
 
-// failure is what a pair of nodes last said instead of moving anything.
+// failure is what was last said instead of doing anything: by a pair of nodes that were to move slots, or by the API
+// server to a claim that was to grow.
 type failure struct {
 	err   error     // nil when it only means to look again
 	until time.Time // when it is asked again

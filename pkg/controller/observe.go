@@ -57,15 +57,17 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 	for i, seen := range c.Redis.ObserveAll(ctx, endpoints) {
 		m := &view.Members[asked[i]]
 		m.Info, m.Unseen = seen.Info, ""
-		if seen.Err != nil {
+		explain := func() { m.VolumeFault = c.volumeFault(ctx, a, *m) }
+		switch {
+		case seen.Err != nil:
 			m.Unseen = seen.Err.Error()
-			explaining.Go(func() {
-				_ = safely(func() error { // what was said before stands
-					m.Unseen, m.Down = c.whyUnseen(ctx, a, m.Pod, seen.Err)
-					return nil
-				})
-			})
+			explain = func() { c.explain(ctx, a, m, seen.Err) }
+		case seen.Info.WriteFault == "":
+			continue
 		}
+		explaining.Go(func() {
+			_ = safely(func() error { explain(); return nil }) // what was said before stands
+		})
 	}
 	explaining.Wait()
 	view.Former = formerNodes(rc.Status, view)
@@ -82,6 +84,7 @@ func (c *Controller) memberOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts h
 	m := cluster.Member{Pod: podOf(rc, pod, hosts), Down: everStarted(pod) && !running(pod)}
 	inPlace := rc.Spec.Update.Redisnode != redisv1.RedisnodeWithPods || !everStarted(pod)
 	m.Pod.AgentOutdated = inPlace && objects.AgentImage(pod) != c.Images.Redisnode
+	m.Pod.Outdated = m.Pod.Outdated || c.outgrown(rc, pod)
 	if m.Pod.State == cluster.PodPending {
 		m.Pod.Trouble += c.claimTrouble(rc, pod)
 	}
@@ -98,14 +101,9 @@ func (c *Controller) volumesOf(rc *redisv1.RedisCluster) ([]int, error) {
 	if rc.Spec.Storage.Type != redisv1.StoragePersistent {
 		return nil, nil
 	}
-	stores, err := c.stores(rc.Namespace)
+	claims, err := c.claimsOf(rc)
 	if err != nil {
 		return nil, err
-	}
-	selector := labels.SelectorFromSet(labels.Set{redisv1.LabelClusterUID: string(rc.UID)})
-	claims, err := stores.Claims.PersistentVolumeClaims(rc.Namespace).List(selector)
-	if err != nil {
-		return nil, fmt.Errorf("list volume claims: %w", err)
 	}
 	var ordinals []int
 	for _, claim := range claims {
@@ -182,21 +180,23 @@ func podOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Pod {
 	}
 }
 
-// whyUnseen explains a node that does not answer, and says whether it is known not to run. Where the pod's address
-// answers and only redis does not, the agent knows more than a refused connection.
-func (c *Controller) whyUnseen(ctx context.Context, a access, pod cluster.Pod, err error) (why string, down bool) {
+// explain says why a node does not answer, whether it is known not to run, and whether its volume is at fault. Where
+// the pod's address answers and only redis does not, the agent knows more than a refused connection.
+func (c *Controller) explain(ctx context.Context, a access, m *cluster.Member, err error) {
 	if !errors.Is(err, redis.ErrRefused) {
-		return err.Error(), false
+		return
 	}
-	status, agentErr := askAgent(ctx, a, pod.IP)
-	if agentErr != nil || status.PodUID != pod.UID {
-		return err.Error(), false
+	status, agentErr := askAgent(ctx, a, m.Pod.IP)
+	if agentErr != nil || status.PodUID != m.Pod.UID {
+		return
 	}
-	down = status.Phase == agent.PhaseGate
+	m.Down = status.Phase == agent.PhaseGate
 	if status.Phase != agent.PhaseRunning && status.Waiting != "" {
-		return fmt.Sprintf("waits at its gate: %s", status.Waiting), down
+		m.Unseen = fmt.Sprintf("waits at its gate: %s", status.Waiting)
 	}
-	return err.Error(), down
+	if m.Down && status.Volume != nil {
+		m.VolumeFault = status.Volume.Fault
+	}
 }
 
 // agentTimeout bounds one question to an agent: a pod that has just gone leaves an address that answers nothing.

@@ -23,6 +23,7 @@ type outcome struct {
 	decision plan.Decision
 	moves    movement
 	refused  string // what servers say to the spec's settings; "" when they take them
+	volumes  volumes
 	// rehearsal is what would be done; nil unless nothing is to be done but to say so.
 	rehearsal *redisv1.PlanStatus
 	err       error
@@ -38,6 +39,7 @@ func statusOf(rc *redisv1.RedisCluster, o outcome, now time.Time) redisv1.RedisC
 		describe(&s, o.view)
 		s.NodesPlacement, s.PlacementMessage = placementOf(rc, o.view)
 		s.Update = updateOf(rc, o.view)
+		s.VolumeSize = o.volumes.size
 	}
 	if o.observed && o.rehearsal == nil {
 		s.Migration = migrationOf(s.Migration, o.moves, now)
@@ -142,6 +144,8 @@ func readyCondition(rc *redisv1.RedisCluster, s redisv1.RedisClusterStatus, o ou
 		return *before // something moved while it was looked at: what was true is still all that is known
 	case !o.observed:
 		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, redisv1.ReasonReconcileError, o.err.Error()
+	case hibernation(o.decision):
+		c.Reason, c.Message = o.decision.Reason, o.decision.Message
 	case len(unseen) > 0 && o.view.Uncovered().IsEmpty():
 		// The others know who owns what: it is not the slots that are missing.
 		c.Reason, c.Message = redisv1.ReasonNodesUnreachable, strings.Join(unseen, "; ")
@@ -164,6 +168,11 @@ func readyCondition(rc *redisv1.RedisCluster, s redisv1.RedisClusterStatus, o ou
 	return c
 }
 
+// hibernation says that a cluster has no pods, or soon will not, and is to have none.
+func hibernation(d plan.Decision) bool {
+	return d.Reason == plan.Hibernating || d.Reason == plan.Hibernated
+}
+
 func progressingCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 	c := metav1.Condition{Type: redisv1.ConditionProgressing, Status: metav1.ConditionTrue}
 	c.Reason, c.Message = o.decision.Reason, o.decision.Message
@@ -181,7 +190,9 @@ func progressingCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition 
 }
 
 // atRest are the reasons of decisions after which nothing is under way.
-var atRest = []string{plan.Converged, plan.Paused, plan.DataDoesNotFit, plan.UpdateAwaitsApproval}
+var atRest = []string{
+	plan.Converged, plan.Paused, plan.Hibernated, plan.DataDoesNotFit, plan.UpdateAwaitsApproval,
+}
 
 // needAttention are the reasons of decisions to wait for a person.
 var needAttention = []string{
@@ -191,12 +202,16 @@ var needAttention = []string{
 
 func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 	c := metav1.Condition{Type: redisv1.ConditionDegraded, Status: metav1.ConditionTrue}
-	trouble := failingPods(o.view)
+	trouble, faults := failingPods(o.view), volumeFaults(o.view)
 	switch {
 	case o.err != nil && !outdated(o.err):
 		c.Reason, c.Message = reasonOf(o.err), o.err.Error()
 	case len(trouble) > 0:
 		c.Reason, c.Message = redisv1.ReasonPodFailing, strings.Join(trouble, "; ")
+	case len(faults) > 0:
+		c.Reason, c.Message = redisv1.ReasonVolumeFull, strings.Join(faults, "; ")
+	case len(o.volumes.refused) > 0:
+		c.Reason, c.Message = redisv1.ReasonVolumeCannotGrow, some(o.volumes.refused)
 	case o.moves.trouble != nil:
 		c.Reason, c.Message = redisv1.ReasonMoveFailed, o.moves.trouble.Error()
 	case len(o.moves.blocked) > 0:
@@ -220,6 +235,25 @@ func failingPods(v cluster.View) []string {
 		}
 	}
 	return out
+}
+
+// volumeFaults names the pods whose node cannot write to its volume, and what is wrong, in the view's order.
+func volumeFaults(v cluster.View) []string {
+	var out []string
+	for _, m := range v.Members {
+		if m.VolumeFault != "" {
+			out = append(out, m.Pod.Name+": "+m.VolumeFault)
+		}
+	}
+	return out
+}
+
+// some is the first of what is the same for many, and how many more there are.
+func some(messages []string) string {
+	if len(messages) == 1 {
+		return messages[0]
+	}
+	return fmt.Sprintf("%s; and %d more", messages[0], len(messages)-1)
 }
 
 // unseenPods names the running pods whose node could not be asked, in the view's order.

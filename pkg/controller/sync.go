@@ -27,11 +27,12 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	t := target{rc, view, a, c.ledgers.of(rc).look()}
 	t.ledger.seeRoles(view, objects.NodeTimeout(rc), c.Clock.Now())
 	o := outcome{view: view, observed: true, decision: t.decide()}
-	if rehearsed(rc) {
+	var ungrown error
+	if o.volumes, ungrown = c.growVolumes(ctx, t); rehearsed(rc) {
 		o.rehearsal = rehearse(rc, view)
-		return rehearsalPace, c.report(ctx, rc, o)
+		return rehearsalPace, errors.Join(ungrown, c.report(ctx, rc, o))
 	}
-	o.err = c.act(ctx, t, o.decision)
+	o.err = errors.Join(ungrown, c.act(ctx, t, o.decision))
 	o.moves = t.movement(o.decision)
 	o.refused = t.ledger.settings.refusal
 	if o.err == nil && o.decision.Reason == plan.Converged {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
@@ -18,6 +20,8 @@ func wanted(rc *redisv1.RedisCluster) plan.Wanted {
 		Bootstrapped:  rc.Status.Bootstrapped,
 		ZoneAware:     *rc.Spec.Placement.ZoneAware,
 		Paused:        rc.Spec.Paused,
+		Hibernate:     rc.Spec.Hibernate,
+		Hibernating:   hibernating(rc),
 		Moving:        rc.Status.Migration != nil,
 		Overfill:      rc.Spec.Migration.Engine == redisv1.EngineSlotsOnly,
 		GiveUp:        givenUp(rc),
@@ -32,6 +36,12 @@ func wanted(rc *redisv1.RedisCluster) plan.Wanted {
 // approved says that somebody has agreed to the update to this very template.
 func approved(rc *redisv1.RedisCluster) bool {
 	return rc.Annotations[redisv1.AnnotationApprovedTemplate] == objects.TemplateHash(rc)
+}
+
+// hibernating says that pods have begun to go for hibernation: what the status said last.
+func hibernating(rc *redisv1.RedisCluster) bool {
+	c := meta.FindStatusCondition(rc.Status.Conditions, redisv1.ConditionProgressing)
+	return c != nil && (c.Reason == plan.Hibernating || c.Reason == plan.Hibernated)
 }
 
 // givenUp is the slots whose data may be given up once it is lost: all of them by the spec, or those that somebody has

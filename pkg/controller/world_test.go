@@ -46,14 +46,14 @@ const secretsTTL = 5 * time.Minute
 
 var birth = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// resource is a kind that the tests keep.
-type resource struct {
+// kept is a kind that the tests keep.
+type kept struct {
 	kind kube.Object
 	gvr  schema.GroupVersionResource
 	gvk  schema.GroupVersionKind
 }
 
-var resources = []resource{
+var resources = []kept{
 	coreResource(&corev1.Pod{}, "Pod", "pods"),
 	coreResource(&corev1.PersistentVolumeClaim{}, "PersistentVolumeClaim", "persistentvolumeclaims"),
 	coreResource(&corev1.Service{}, "Service", "services"),
@@ -75,8 +75,8 @@ var resources = []resource{
 	},
 }
 
-func coreResource(obj kube.Object, kind, name string) resource {
-	return resource{obj, corev1.SchemeGroupVersion.WithResource(name), corev1.SchemeGroupVersion.WithKind(kind)}
+func coreResource(obj kube.Object, kind, name string) kept {
+	return kept{obj, corev1.SchemeGroupVersion.WithResource(name), corev1.SchemeGroupVersion.WithKind(kind)}
 }
 
 // demo is a RedisCluster shop/demo of three masters with a replica each.
@@ -705,7 +705,7 @@ func (c *caches) fill(a *apiServer, names ...string) {
 }
 
 // take brings one object up to date, if an informer would watch it.
-func (c *caches) take(a *apiServer, r resource, name types.NamespacedName) error {
+func (c *caches) take(a *apiServer, r kept, name types.NamespacedName) error {
 	indexer := c.indexers[r.gvr.Resource]
 	live, err := a.tracker.Get(r.gvr, name.Namespace, name.Name)
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 var (
@@ -36,6 +37,24 @@ func (e *ConflictError) Error() string {
 
 // Is makes errors.Is(err, ErrNameConflict) true.
 func (*ConflictError) Is(target error) bool { return target == ErrNameConflict }
+
+// GrowthError names the volume claim that the API server does not let grow, and its class.
+type GrowthError struct {
+	Claim       string
+	Class       string
+	Has, Wanted resource.Quantity
+	cause       error
+}
+
+// Error implements error.
+func (e *GrowthError) Error() string {
+	return fmt.Sprintf("volume claim %s of class %s cannot grow from %s to %s: where the class does not allow it, set "+
+		"allowVolumeExpansion: true in StorageClass %s if its driver can, or set spec.storage.size back to %s (%v)",
+		e.Claim, e.Class, e.Has.String(), e.Wanted.String(), e.Class, e.Has.String(), e.cause)
+}
+
+// Unwrap is what the API server said.
+func (e *GrowthError) Unwrap() error { return e.cause }
 
 // stale marks a conflict as a reason to look again, and leaves every other error as it is.
 func stale(err error) error {

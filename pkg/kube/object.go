@@ -38,8 +38,9 @@ func NewObjectControl(client kubernetes.Interface) *ObjectControl {
 // apply, so that what others have added to it stays; one of somebody else's is a *ConflictError and stays as it is.
 //
 // A volume claim is the cluster's by the UID in its labels, because it may outlive its owner; one with the data of
-// another cluster is ErrVolumeConflict. An unbound claim that is to be different is deleted to be made again (ErrStale:
-// look again), since a claim cannot be changed; a bound one keeps its size and class.
+// another cluster is ErrVolumeConflict, unless the spec adopts it. An unbound claim that is to be different is deleted
+// to be made again (ErrStale: look again), since a claim cannot be changed; a bound one keeps its class, and its size
+// until Grow.
 func (c *ObjectControl) Ensure(ctx context.Context, rc *redisv1.RedisCluster, wanted Object, cached Getter) error {
 	r, err := c.target(wanted)
 	if err != nil {

@@ -3,6 +3,7 @@ package objects
 import (
 	"cmp"
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -114,6 +115,13 @@ func newVolumes(rc *redisv1.RedisCluster, ordinal int) []corev1.Volume {
 		}}},
 		{Name: volumeConfig, VolumeSource: corev1.VolumeSource{Projected: newConfigVolume(rc)}},
 	}
+}
+
+// KeepsData says that what a pod's node has is on a volume that outlives the pod.
+func KeepsData(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.Name == volumeData && v.PersistentVolumeClaim != nil
+	})
 }
 
 // newConfigVolume projects what the agent reads into one directory. The group of the pod may read it, nobody else.

@@ -126,6 +126,17 @@ func (f info) evicts() bool {
 	return policy != "" && policy != "noeviction"
 }
 
+// writeFault is the first of what the server says of its last tries to write to its disk that failed; "" when all went
+// well. With the first two it refuses writes (MISCONF) until one succeeds.
+func (f info) writeFault() string {
+	for _, name := range []string{"aof_last_write_status", "rdb_last_bgsave_status", "aof_last_bgrewrite_status"} {
+		if f[name] == "err" {
+			return name + ":err"
+		}
+	}
+	return ""
+}
+
 // version is the engine and its version. Valkey keeps redis_version, of the last Redis that it is
 // compatible with, for old clients.
 func (f info) version() string {
@@ -201,6 +212,7 @@ func nodeInfo(nodes string, clusterInfo, server info) (*cluster.NodeInfo, error)
 		Clients:      server.number("connected_clients"),
 		MaxBytes:     server.number("maxmemory"),
 		Version:      server.version(),
+		WriteFault:   server.writeFault(),
 	}, nil
 }
 

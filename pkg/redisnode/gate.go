@@ -49,6 +49,8 @@ type gate struct {
 	stopping bool
 	server   version // of the redis that asks to start
 	notice   string
+	// volumeFault is why the volume could not be written to when that was last tried; "" when it could.
+	volumeFault string
 }
 
 // saved is what the disk says of a node that does not run.
@@ -65,12 +67,14 @@ type gateState struct {
 	openedAt time.Time
 	stopping bool
 	notice   string
+
+	volumeFault string
 }
 
 func (g *gate) read() gateState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return gateState{g.waiting, g.holding, g.openedAt, g.stopping, g.notice}
+	return gateState{g.waiting, g.holding, g.openedAt, g.stopping, g.notice, g.volumeFault}
 }
 
 func (g *gate) set(fn func()) {
@@ -237,22 +241,9 @@ func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err e
 
 func (g *gate) nodesPath() string { return filepath.Join(g.opts.DataDir, nodesFile) }
 
-// probeDisk says why redis could not write its nodes.conf, without which it ends. It would end in a loop.
-func (g *gate) probeDisk() error {
-	temp, err := os.CreateTemp(g.opts.DataDir, "."+nodesFile+".*")
-	if err != nil {
-		return fmt.Errorf("the volume cannot be written to: %w", err)
-	}
-	_, err = temp.WriteString("x")
-	if err = errors.Join(err, temp.Sync(), temp.Close(), os.Remove(temp.Name())); err != nil {
-		return fmt.Errorf("the volume cannot be written to: %w", err)
-	}
-	return nil
-}
-
 // loadNodes reads nodes.conf, or makes it again when it is lost; "" when there is none to be had.
 func (g *gate) loadNodes(ctx context.Context, conf string) (string, cluster.Table, error) {
-	if err := g.probeDisk(); err != nil {
+	if err := g.tryVolume(); err != nil {
 		return "", nil, err
 	}
 	nodes, table, err := g.readNodes()

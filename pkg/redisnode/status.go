@@ -34,6 +34,7 @@ func (a *Agent) Status(ctx context.Context) agent.Status {
 		Mark:         kept.Mark,
 		CopyOf:       string(kept.CopyOf),
 		CopyMark:     kept.CopyMark,
+		Volume:       a.gate.volume(),
 		Version:      a.opts.Version,
 	}
 	look := a.node.fresh(ctx, statusAge)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -77,6 +78,17 @@ func TestBadInputIsRefused(t *testing.T) {
 		"size without claim": {func(rc *redisv1.RedisCluster) {
 			rc.Spec.Storage = redisv1.StorageSpec{Type: redisv1.StorageEphemeral, Size: &size}
 		}, "spec.storage"},
+		"hibernation without volumes": {func(rc *redisv1.RedisCluster) { rc.Spec.Hibernate = true }, "spec.hibernate"},
+		"hibernation without data": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Hibernate = true
+			rc.Spec.Storage = redisv1.StorageSpec{Type: redisv1.StoragePersistent, Size: new(resource.MustParse("1Gi"))}
+			rc.Spec.Config = redisv1.Config{"appendonly": "no", "save": ""}
+		}, "spec.hibernate"},
+		"hibernation without a snapshot at the end": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Hibernate = true
+			rc.Spec.Storage = redisv1.StorageSpec{Type: redisv1.StoragePersistent, Size: new(resource.MustParse("1Gi"))}
+			rc.Spec.Config = redisv1.Config{"appendonly": "NO", "shutdown-on-sigterm": "nosave force"}
+		}, "spec.hibernate"},
 		"memory":    {func(rc *redisv1.RedisCluster) { rc.Spec.Memory.MaxmemoryPercent = new(int32(101)) }, "spec.memory.maxmemoryPercent"},
 		"name":      {func(rc *redisv1.RedisCluster) { rc.Name = "demo.with.dots" }, "metadata.name"},
 		"long name": {func(rc *redisv1.RedisCluster) { rc.Name = "demo" + strings.Repeat("x", 60) }, "metadata.name"},
@@ -100,5 +112,53 @@ func TestBadInputIsRefused(t *testing.T) {
 				t.Errorf("the answer does not name %s: %v", c.want, err)
 			}
 		})
+	}
+}
+
+// TestVolumesCannotShrink asks the API server: a size below what volumes have is refused, and one that no volume has got
+// can be taken back. Nothing but the status says what they have.
+func TestVolumesCannotShrink(t *testing.T) {
+	ns := env.Namespace(t, "e2e-shrink")
+	clusters := env.Redis.RedisoperatorV1().RedisClusters(ns)
+	rc := &redisv1.RedisCluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "demo"},
+		Spec: redisv1.RedisClusterSpec{
+			Paused:  true,
+			Storage: redisv1.StorageSpec{Type: redisv1.StoragePersistent, Size: new(resource.MustParse("2Gi"))},
+			PodTemplate: corev1.PodTemplateSpec{
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "redis", Image: "redis:8.0"}}},
+			},
+		},
+	}
+	if _, err := clusters.Create(t.Context(), rc, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	// shrunk is what the API server says to half the size when volumes have this one. The operator writes what it sees,
+	// so that the two writes are tried until none of its own was between them.
+	shrunk := func(has string) error {
+		t.Helper()
+		for range 50 {
+			live, err := clusters.Get(t.Context(), "demo", metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			live.Status.VolumeSize = new(resource.MustParse(has))
+			if live, err = clusters.UpdateStatus(t.Context(), live, metav1.UpdateOptions{}); err != nil {
+				continue
+			}
+			live.Spec.Storage.Size = new(resource.MustParse("1Gi"))
+			_, err = clusters.Update(t.Context(), live, metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
+			if !apierrors.IsConflict(err) {
+				return err
+			}
+		}
+		t.Fatal("the operator was always faster")
+		return nil
+	}
+	if err := shrunk("2Gi"); err == nil || !strings.Contains(err.Error(), "spec.storage.size") {
+		t.Errorf("volumes of 2Gi, and 1Gi is asked for: %v", err)
+	}
+	if err := shrunk("1Gi"); err != nil {
+		t.Errorf("volumes of 1Gi, and 2Gi is taken back: %v", err)
 	}
 }

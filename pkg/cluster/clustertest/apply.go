@@ -93,6 +93,11 @@ func (w *World) deletePod(s plan.DeletePod) error {
 	case p.State == cluster.PodPending:
 		w.remove(p)
 		return nil
+	case s.KeepsVolume && w.settings.Ephemeral:
+		return fmt.Errorf("%w: %s has no volume", ErrRefused, s.Pod)
+	case s.KeepsVolume:
+		w.Stop(s.Pod)
+		return nil
 	case s.Stopped && p.node == nil:
 		w.Stop(s.Pod)
 		return nil

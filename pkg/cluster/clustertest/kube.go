@@ -273,6 +273,13 @@ func (w *World) Fill(name string, keys int64) *World {
 	return w
 }
 
+// FailWrites has a node say that it could not write to its disk; "" takes it back.
+func (w *World) FailWrites(name, fault string) *World {
+	n := w.pod(name).node
+	n.writeFault, n.info = fault, nil
+	return w
+}
+
 // Meet has one node meet another, as by hand.
 func (w *World) Meet(name, peer string) *World {
 	if n := w.pod(name).node; n != nil && w.pod(peer).IP != "" {

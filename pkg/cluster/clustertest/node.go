@@ -30,8 +30,10 @@ type node struct {
 	// unclaimed is slots of which the owner does not say any more that it owns them: whoever says so gets them.
 	unclaimed cluster.SlotSet
 	bans      map[cluster.NodeID]int // until when
-	info      *cluster.NodeInfo      // as last seen
-	shown     []slotSet              // of the lines of info
+	// writeFault is what it says of its disk; "" when that is well.
+	writeFault string
+	info       *cluster.NodeInfo // as last seen
+	shown      []slotSet         // of the lines of info
 }
 
 // slotSet is a set that never changes, so that tables can share it; nil is the empty one. It makes comparing cheap.

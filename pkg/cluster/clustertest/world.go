@@ -194,6 +194,7 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 		LinkDown: n.linkDown(), ReplOffset: n.offset,
 		Table: make(cluster.Table, len(entries)), Tasks: tasksOf(n),
 		DataBytes: keys * KeyBytes, UsedBytes: keys * KeyBytes, MaxBytes: w.settings.MaxBytes,
+		WriteFault: n.writeFault,
 	}
 	for i, e := range entries {
 		line := &n.info.Table[i]

@@ -15,6 +15,10 @@ type Wanted struct {
 	ZoneAware    bool
 	// Paused says that nothing is begun any more: what was cut in the middle is brought to an end.
 	Paused bool
+	// Hibernate says that the cluster is to have no pods until it is false again, and Hibernating that they have begun to
+	// go.
+	Hibernate   bool
+	Hibernating bool
 	// Moving says that slots have begun to move since the cluster was last Converged: small differences are then
 	// evened out, too.
 	Moving bool
@@ -87,6 +91,8 @@ type (
 		// Primary is who has all that the replica in the pod has, which need not be in sync: the rule relies on it to be
 		// there; "" when it relies on nobody.
 		Primary cluster.NodeID
+		// KeepsVolume says that the rule relies on what the node has being on a volume that stays: it may own slots.
+		KeepsVolume bool
 	}
 
 	// UpdateAgent changes the image of the agent in a running pod: redis runs on.

@@ -23,6 +23,9 @@ var foreseenRules = []rule{
 // It takes everything that is there to be in order, and everything that is decided to be done at once: what will be
 // waited for on the way is not part of it. A pause is not looked at: it is what comes after it.
 func Outline(w Wanted, v cluster.View) Outlined {
+	if w.Hibernate {
+		return outlineHibernation(v)
+	}
 	w.Paused, w.foreseen = false, true
 	if !w.ZoneAware {
 		v = v.WithoutZones()
@@ -46,6 +49,23 @@ func Outline(w Wanted, v cluster.View) Outlined {
 	}
 	f.flush()
 	return f.out
+}
+
+// outlineHibernation is what becomes of the pods of a cluster that is to hibernate.
+func outlineHibernation(v cluster.View) Outlined {
+	var o Outlined
+	for _, primaries := range []bool{false, true} {
+		for _, m := range slices.Backward(v.Members) {
+			if v.Claimed(m.ID()) == primaries {
+				o.PodsDeleted = append(o.PodsDeleted, m.Pod.Name)
+			}
+		}
+	}
+	if n := len(o.PodsDeleted); n > 0 {
+		o.Steps = []string{fmt.Sprintf("deleting %s, replicas first; the volumes stay: %s", count(n, "pod", "pods"),
+			list(o.PodsDeleted))}
+	}
+	return o
 }
 
 // ideal is the view as it will be when all that is under way has come to its end: pods that start have started, those

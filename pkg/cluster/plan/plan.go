@@ -27,6 +27,7 @@ type rule func(Wanted, cluster.View) (Decision, bool)
 // the end. What was cut in the middle is closed before anything else touches slots.
 var rules = []rule{
 	holdPaused,       // nothing is begun, but what was cut is brought to an end
+	hibernate,        // no pods, once nothing is half way
 	cancelMigrations, // before the servers have moved what is to be elsewhere by now
 
 	replaceEndedPods,  // evicted: they cannot run again

@@ -167,6 +167,7 @@ func (r *run) remember(view cluster.View, d plan.Decision) {
 	if view.Served() {
 		r.wanted.Bootstrapped = true
 	}
+	r.wanted.Hibernating = d.Reason == plan.Hibernating || d.Reason == plan.Hibernated
 	switch d.Reason {
 	case plan.MovingSlots, plan.DrainingShards:
 		r.wanted.Moving = true
@@ -385,6 +386,10 @@ func (r *run) mayGo(view cluster.View, s plan.DeletePod) {
 	i := slices.IndexFunc(view.Members, func(m cluster.Member) bool { return m.Pod.Name == s.Pod })
 	m := view.Members[i]
 	switch {
+	case s.KeepsVolume:
+		if !r.wanted.Hibernate || r.settings.Ephemeral {
+			r.fail("%s is deleted to hibernate, and its data with it", s.Pod)
+		}
 	case m.Pod.State == cluster.PodEnded, s.HostGone && m.Pod.HostGone && m.Info == nil:
 	case m.Pod.State == cluster.PodPending && m.Info == nil && s.NeverStarted:
 	case m.Down && m.Info == nil && m.Pod.Outdated && s.Stopped:

@@ -77,6 +77,12 @@ const (
 	DataDoesNotFit = "DataDoesNotFit"
 	// Paused means that spec.paused is true: nothing is begun, and nothing is repaired.
 	Paused = "Paused"
+	// WaitingToHibernate means that spec.hibernate is true, and no pod stops before what it has is safe on its volume.
+	WaitingToHibernate = "WaitingToHibernate"
+	// Hibernating means that spec.hibernate is true, and pods stop, replicas first.
+	Hibernating = "Hibernating"
+	// Hibernated means that spec.hibernate is true: there are no pods, and the volumes have all data.
+	Hibernated = "Hibernated"
 	// Converged means that everything is as the spec wants it.
 	Converged = "Converged"
 )

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write the stories as they go now")
 //	room N                           no more pods than that can be scheduled; 0: any number
 //	stranger IP, leave               a node of somebody else comes and goes
 //	tick N                           time passes without a look
-//	pause, resume
+//	pause, resume, hibernate, wake
 //	update [FLAW]                    the template of pods changes; FLAW is what is wrong with the new one
 //	revert                           the template is again what it was
 //	supervise, approve               an update waits before primaries, and goes on
@@ -114,6 +114,8 @@ func (s *story) do(verb string, words []string) {
 		s.world.Revert()
 	case "supervise", "approve":
 		s.wanted.HoldPrimaries = verb == "supervise"
+	case "hibernate", "wake":
+		s.wanted.Hibernate = verb == "hibernate"
 	case "cut":
 		s.world.Cut(words[0])
 	case "outline":
@@ -253,6 +255,7 @@ func (s *story) look(before string) string {
 	if view.Served() {
 		s.wanted.Bootstrapped = true
 	}
+	s.wanted.Hibernating = d.Reason == plan.Hibernating || d.Reason == plan.Hibernated
 	switch d.Reason {
 	case plan.MovingSlots, plan.DrainingShards:
 		s.wanted.Moving = true

@@ -32,6 +32,10 @@ const (
 	ReasonNameConflict = "NameConflict"
 	// ReasonVolumeConflict says that a volume claim holds the data of another RedisCluster.
 	ReasonVolumeConflict = "VolumeConflict"
+	// ReasonVolumeCannotGrow says that a volume is smaller than spec.storage.size, and its class does not let it grow.
+	ReasonVolumeCannotGrow = "VolumeCannotGrow"
+	// ReasonVolumeFull says that a node cannot write to its volume: it is full, or broken.
+	ReasonVolumeFull = "VolumeFull"
 	// ReasonSecretNotFound says that the Secret named by spec.auth.secretName, or its key, is missing.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonInvalidSpec says that an object made from the spec was refused by the API server.

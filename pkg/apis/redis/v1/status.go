@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -64,6 +65,11 @@ type RedisClusterStatus struct {
 	// SlotsAssigned is the number of slots with an owner, of 16384.
 	// +optional
 	SlotsAssigned int32 `json:"slotsAssigned"`
+
+	// VolumeSize is the most that a bound volume claim asks for, 0 while none is bound: spec.storage.size cannot be less.
+	// Absent where data does not outlive a pod.
+	// +optional
+	VolumeSize *resource.Quantity `json:"volumeSize,omitempty"`
 
 	// Selector selects the pods of this cluster, for the scale subresource.
 	// +optional

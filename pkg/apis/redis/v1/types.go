@@ -25,6 +25,7 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 43",message="metadata.name must be at most 43 characters: names of pods and Secrets are made from it"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS label that starts with a letter: a Service is named after it"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.storage.size) || !has(oldSelf.spec.storage.size) || quantity(string(self.spec.storage.size)).compareTo(quantity(string(oldSelf.spec.storage.size))) >= 0 || has(self.status) && has(self.status.volumeSize) && quantity(string(self.spec.storage.size)).compareTo(quantity(string(self.status.volumeSize))) >= 0",message="spec.storage.size cannot be less than the volumes have by now (status.volumeSize): a volume cannot be made smaller"
 type RedisCluster struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -54,6 +55,8 @@ type RedisClusterList struct {
 // +kubebuilder:validation:XValidation:rule="self.numberOfMaster * (1 + self.replicationFactor) <= 1000",message="spec.numberOfMaster * (1 + spec.replicationFactor) must be at most 1000: the Redis Cluster bus is made for that many nodes"
 // +kubebuilder:validation:XValidation:rule=`(has(self.serviceName) ? self.serviceName : "") == (has(oldSelf.serviceName) ? oldSelf.serviceName : "")`,message="spec.serviceName cannot be changed: running nodes find each other by it"
 // +kubebuilder:validation:XValidation:rule=`(has(self.auth.secretName) ? self.auth.secretName : "") == (has(oldSelf.auth.secretName) ? oldSelf.auth.secretName : "")`,message="spec.auth.secretName cannot be changed yet: rotation comes with a later release"
+// +kubebuilder:validation:XValidation:rule="!has(self.hibernate) || !self.hibernate || self.storage.type == 'PersistentVolumeClaim'",message="spec.hibernate needs spec.storage.type PersistentVolumeClaim: without volumes all data would be gone with the pods"
+// +kubebuilder:validation:XValidation:rule=`!has(self.hibernate) || !self.hibernate || !has(self.config) || !('appendonly' in self.config) || self.config['appendonly'].lowerAscii() != 'no' || !('save' in self.config && (self.config['save'].size() == 0 || self.config['save'] == '""') || 'shutdown-on-sigterm' in self.config && self.config['shutdown-on-sigterm'].lowerAscii().contains('nosave'))`,message="spec.hibernate needs data on the volumes: spec.config.appendonly is no, and spec.config.save is empty or spec.config.shutdown-on-sigterm is nosave"
 type RedisClusterSpec struct {
 	// NumberOfMaster is the number of masters, which share the 16384 slots. Redis needs three to
 	// agree on a failover. This is the field that `kubectl scale` changes.
@@ -145,6 +148,12 @@ type RedisClusterSpec struct {
 	// +optional
 	// +kubebuilder:default=false
 	Paused bool `json:"paused,omitempty"`
+
+	// Hibernate takes all pods away, replicas first, and keeps volumes, Services, Secrets and who is who. Set to false,
+	// the pods come back with all data. It needs volumes.
+	// +optional
+	// +kubebuilder:default=false
+	Hibernate bool `json:"hibernate,omitempty"`
 }
 
 // StorageType says whether data outlives a pod.
@@ -160,7 +169,7 @@ const (
 	StoragePersistent StorageType = "PersistentVolumeClaim"
 )
 
-// Retention says what becomes of the volumes when the RedisCluster is deleted.
+// Retention says what becomes of the volumes that no pod needs any more.
 //
 // +kubebuilder:validation:Enum=Retain;Delete
 type Retention string
@@ -179,14 +188,14 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type == 'Ephemeral' || has(self.size)",message="spec.storage.size is required with spec.storage.type PersistentVolumeClaim"
 // +kubebuilder:validation:XValidation:rule="self.type == oldSelf.type",message="spec.storage.type cannot be changed"
 // +kubebuilder:validation:XValidation:rule="self.retention == oldSelf.retention",message="spec.storage.retention cannot be changed"
-// +kubebuilder:validation:XValidation:rule="!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) == 0",message="spec.storage.size cannot be changed yet"
 type StorageSpec struct {
 	// Type is Ephemeral (an emptyDir) or PersistentVolumeClaim (one volume a pod).
 	// +optional
 	// +kubebuilder:default=Ephemeral
 	Type StorageType `json:"type,omitempty"`
 
-	// Size of each volume, for example 10Gi.
+	// Size of each volume, for example 10Gi. A larger one makes the volumes grow, where their class allows it
+	// (allowVolumeExpansion). It cannot become less than a volume has.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="spec.storage.size must be greater than 0"
 	Size *resource.Quantity `json:"size,omitempty"`
@@ -197,10 +206,17 @@ type StorageSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	StorageClassName *string `json:"storageClassName,omitempty"`
 
-	// Retention says whether volumes are kept or deleted with the RedisCluster.
+	// Retention says whether volumes are kept or deleted with the RedisCluster, and with the pods that a scale-in takes
+	// away.
 	// +optional
 	// +kubebuilder:default=Retain
 	Retention Retention `json:"retention,omitempty"`
+
+	// Adopt takes volumes over that a deleted RedisCluster of the same name has left: their data and nodes go on in this
+	// one. Without it they are left alone, and the condition VolumeConflict names them.
+	// +optional
+	// +kubebuilder:default=false
+	Adopt bool `json:"adopt,omitempty"`
 }
 
 // MemorySpec sets maxmemory.

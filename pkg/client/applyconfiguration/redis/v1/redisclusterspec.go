@@ -51,6 +51,9 @@ type RedisClusterSpecApplyConfiguration struct {
 	// Paused stops the operator: what it has in hand is brought to an end, a slot that is on its way for example, and
 	// nothing else is begun until it is false again. The cluster serves on, and Redis fails over by itself.
 	Paused *bool `json:"paused,omitempty"`
+	// Hibernate takes all pods away, replicas first, and keeps volumes, Services, Secrets and who is who. Set to false,
+	// the pods come back with all data. It needs volumes.
+	Hibernate *bool `json:"hibernate,omitempty"`
 }
 
 // RedisClusterSpecApplyConfiguration constructs a declarative configuration of the RedisClusterSpec type for use with
@@ -182,5 +185,13 @@ func (b *RedisClusterSpecApplyConfiguration) WithRecovery(value *RecoverySpecApp
 // If called multiple times, the Paused field is set to the value of the last call.
 func (b *RedisClusterSpecApplyConfiguration) WithPaused(value bool) *RedisClusterSpecApplyConfiguration {
 	b.Paused = &value
+	return b
+}
+
+// WithHibernate sets the Hibernate field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Hibernate field is set to the value of the last call.
+func (b *RedisClusterSpecApplyConfiguration) WithHibernate(value bool) *RedisClusterSpecApplyConfiguration {
+	b.Hibernate = &value
 	return b
 }

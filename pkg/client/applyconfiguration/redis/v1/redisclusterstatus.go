@@ -7,6 +7,7 @@ package v1
 
 import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	resource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -44,6 +45,9 @@ type RedisClusterStatusApplyConfiguration struct {
 	PodsSummary *string `json:"podsSummary,omitempty"`
 	// SlotsAssigned is the number of slots with an owner, of 16384.
 	SlotsAssigned *int32 `json:"slotsAssigned,omitempty"`
+	// VolumeSize is the most that a bound volume claim asks for, 0 while none is bound: spec.storage.size cannot be less.
+	// Absent where data does not outlive a pod.
+	VolumeSize *resource.Quantity `json:"volumeSize,omitempty"`
 	// Selector selects the pods of this cluster, for the scale subresource.
 	Selector *string `json:"selector,omitempty"`
 	// Nodes are the nodes of the cluster, by pod name.
@@ -180,6 +184,14 @@ func (b *RedisClusterStatusApplyConfiguration) WithPodsSummary(value string) *Re
 // If called multiple times, the SlotsAssigned field is set to the value of the last call.
 func (b *RedisClusterStatusApplyConfiguration) WithSlotsAssigned(value int32) *RedisClusterStatusApplyConfiguration {
 	b.SlotsAssigned = &value
+	return b
+}
+
+// WithVolumeSize sets the VolumeSize field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the VolumeSize field is set to the value of the last call.
+func (b *RedisClusterStatusApplyConfiguration) WithVolumeSize(value resource.Quantity) *RedisClusterStatusApplyConfiguration {
+	b.VolumeSize = &value
 	return b
 }
 

@@ -17,13 +17,18 @@ import (
 type StorageSpecApplyConfiguration struct {
 	// Type is Ephemeral (an emptyDir) or PersistentVolumeClaim (one volume a pod).
 	Type *redisv1.StorageType `json:"type,omitempty"`
-	// Size of each volume, for example 10Gi.
+	// Size of each volume, for example 10Gi. A larger one makes the volumes grow, where their class allows it
+	// (allowVolumeExpansion). It cannot become less than a volume has.
 	Size *resource.Quantity `json:"size,omitempty"`
 	// StorageClassName is the class of each volume; the cluster's default class when unset. A change
 	// reaches volumes that are not bound yet.
 	StorageClassName *string `json:"storageClassName,omitempty"`
-	// Retention says whether volumes are kept or deleted with the RedisCluster.
+	// Retention says whether volumes are kept or deleted with the RedisCluster, and with the pods that a scale-in takes
+	// away.
 	Retention *redisv1.Retention `json:"retention,omitempty"`
+	// Adopt takes volumes over that a deleted RedisCluster of the same name has left: their data and nodes go on in this
+	// one. Without it they are left alone, and the condition VolumeConflict names them.
+	Adopt *bool `json:"adopt,omitempty"`
 }
 
 // StorageSpecApplyConfiguration constructs a declarative configuration of the StorageSpec type for use with
@@ -61,5 +66,13 @@ func (b *StorageSpecApplyConfiguration) WithStorageClassName(value string) *Stor
 // If called multiple times, the Retention field is set to the value of the last call.
 func (b *StorageSpecApplyConfiguration) WithRetention(value redisv1.Retention) *StorageSpecApplyConfiguration {
 	b.Retention = &value
+	return b
+}
+
+// WithAdopt sets the Adopt field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Adopt field is set to the value of the last call.
+func (b *StorageSpecApplyConfiguration) WithAdopt(value bool) *StorageSpecApplyConfiguration {
+	b.Adopt = &value
 	return b
 }

@@ -40,6 +40,7 @@ type Agent struct {
 	lived        atomic.Bool // redis has lived, and its death is not settled
 	lastTakeOver atomic.Pointer[agent.TakeOver]
 	settled      bool // only the monitor's loop uses it
+	hastened     bool // as settled: a new replica has been made to ping often
 }
 
 // New makes an agent. It reads its state and starts nothing.

@@ -76,7 +76,11 @@ func TestJoin(t *testing.T) {
 	}
 	// A second of silence is no reason for it to hold a primary for failed, nor to say so to others.
 	joined.awaitTimeout(joiningNodeTimeout)
-	must(t, w.redis.Replicate(t.Context(), joined.endpoint(), pods[0].info().Self().ID))
+	primary := pods[0].info().Self().ID
+	pods[0].stall()
+	must(t, w.redis.Replicate(t.Context(), joined.endpoint(), primary))
+	joined.awaitTimeout(formingNodeTimeout) // all are to hear of it soon
+	pods[0].resume()
 	joined.awaitTimeout(defaultNodeTimeout)
 }
 

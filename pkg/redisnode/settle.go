@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang/glog"
 
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/redis"
 )
 
@@ -16,36 +17,45 @@ import (
 // with what redis runs with, and not with what this agent remembers, so that it holds when the agent was
 // started again; and it touches no other value than those of a forming and of a joining node, so that it does not undo
 // what the operator has set since.
+//
+// One that has just become a replica gets the short one of a forming node until it is in sync: it pings everybody once
+// in half of that, so that all hear of its role, and what a replica says against others does not count.
 func (a *Agent) settle(ctx context.Context, look snapshot) {
 	if look.info == nil {
-		a.settled = false
+		a.settled, a.hastened = false, false
 		return
 	}
-	if a.settled || !look.info.StateOK || !look.hasRole() {
-		return
+	var err error
+	switch {
+	case a.settled:
+	case look.info.StateOK && look.hasRole():
+		err = a.setNodeTimeout(ctx, configuredNodeTimeout)
+		a.settled = err == nil
+	case !a.hastened && look.info.Self().Role == cluster.Replica:
+		err = a.setNodeTimeout(ctx, func(string) int { return formingNodeTimeout })
+		a.hastened = err == nil
 	}
-	if err := a.setNodeTimeout(ctx); err != nil {
+	if err != nil {
 		glog.Warningf("%s: node-timeout: %v", &a.opts, err)
-		return
 	}
-	a.settled = true
 }
 
 const nodeTimeoutSetting = "cluster-node-timeout"
 
-func (a *Agent) setNodeTimeout(ctx context.Context) error {
+// setNodeTimeout sets what is wanted by the text of the ConfigMap, in place of what a node begins with.
+func (a *Agent) setNodeTimeout(ctx context.Context, wantedBy func(text string) int) error {
 	text, err := os.ReadFile(filepath.Join(a.opts.ConfigDir, confFile))
 	if err != nil {
 		return err
 	}
-	wanted := configuredNodeTimeout(string(text))
-	var short []string
-	for _, a := range []arrival{forms, joins} {
-		if at := nodeTimeout(string(text), a); at < wanted {
-			short = append(short, strconv.Itoa(at))
+	conf, wanted := string(text), wantedBy(string(text))
+	var first []string
+	for _, way := range []arrival{forms, joins} {
+		if at := nodeTimeout(conf, way); at < configuredNodeTimeout(conf) && at != wanted {
+			first = append(first, strconv.Itoa(at))
 		}
 	}
-	if len(short) == 0 {
+	if len(first) == 0 {
 		return nil
 	}
 	ep, err := a.endpoint()
@@ -53,13 +63,13 @@ func (a *Agent) setNodeTimeout(ctx context.Context) error {
 		return err
 	}
 	live, err := a.clients.ConfigGet(ctx, ep, nodeTimeoutSetting)
-	if err != nil || !slices.Contains(short, live[nodeTimeoutSetting]) {
+	if err != nil || !slices.Contains(first, live[nodeTimeoutSetting]) {
 		return err
 	}
 	value := strconv.Itoa(wanted)
 	if err := a.clients.ConfigSet(ctx, ep, []redis.Setting{{Name: nodeTimeoutSetting, Value: value}}); err != nil {
 		return err
 	}
-	glog.Infof("%s: the node has its place: %s %s", &a.opts, nodeTimeoutSetting, value)
+	glog.Infof("%s: %s %s", &a.opts, nodeTimeoutSetting, value)
 	return nil
 }

@@ -125,6 +125,12 @@ bench-daytwo: helm ## Updates, settings and drains, in a lab of three nodes, und
 	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
 	  go test -tags bench ./test/bench -count=1 -timeout 120m -v -run='^TestDayTwo$$'
 
+.PHONY: bench-scale
+bench-scale: helm ## More masters and fewer, in a lab of three nodes, beside a writer with WAIT 1
+	@NODES=3 $(MAKE) lab-up lab-images
+	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
+	  go test -tags bench ./test/bench -count=1 -timeout 40m -v -run='^TestScale$$'
+
 .PHONY: helm
 helm:
 	@hack/tools.sh helm >/dev/null

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/test/e2e/chaos"
@@ -218,15 +219,17 @@ func drainAll(t *testing.T, b *breakage, w *chaos.World) {
 	b.note("the nodes drained in turn: %d acknowledged writes lost (asked: 0)", lost)
 }
 
-// change changes the RedisCluster as kubectl edit does.
+// change changes the RedisCluster as kubectl edit does, and again when its status was written meanwhile.
 func change(ctx context.Context, w *chaos.World, how func(*redisv1.RedisCluster)) error {
-	rc, err := w.Cluster.Get(ctx)
-	if err != nil {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		rc, err := w.Cluster.Get(ctx)
+		if err != nil {
+			return err
+		}
+		how(rc)
+		_, err = w.Cluster.Redis.RedisoperatorV1().RedisClusters(rc.Namespace).Update(ctx, rc, metav1.UpdateOptions{})
 		return err
-	}
-	how(rc)
-	_, err = w.Cluster.Redis.RedisoperatorV1().RedisClusters(rc.Namespace).Update(ctx, rc, metav1.UpdateOptions{})
-	return err
+	})
 }
 
 // eachRedis looks at every pod and its Redis.

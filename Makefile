@@ -94,10 +94,10 @@ e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName 
 	  go test -tags e2e ./test/e2e/... -p 1 -count=1 -timeout 60m -v $(E2E)
 
 .PHONY: chaos
-chaos: helm ## Faults drawn by seed, in the lab: make chaos SEED=1 DURATION=10m
+chaos: helm ## Faults drawn by seed, in the lab: make chaos SEED=1 DURATION=10m (FAULTS=disk-full,drain for some)
 	@NODES=3 $(MAKE) lab-up lab-images
 	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
-	  SEED=$(or $(SEED),1) DURATION=$(or $(DURATION),10m) go test -tags e2e ./test/e2e/chaos -count=1 -timeout 0 -v -run '^TestChaos$$'
+	  SEED=$(or $(SEED),1) DURATION=$(or $(DURATION),10m) FAULTS=$(FAULTS) go test -tags e2e ./test/e2e/chaos -count=1 -timeout 0 -v -run '^TestChaos$$'
 
 .PHONY: bench
 bench: bench-slots bench-creation ## Measures; writes test/bench/RESULTS.md

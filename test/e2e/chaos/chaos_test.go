@@ -5,12 +5,13 @@ package chaos
 import (
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
 
 // TestChaos breaks a cluster for DURATION with the faults that SEED draws: `make chaos SEED=1 DURATION=10m`. Every fourth
-// seed has no volumes.
+// seed has no volumes. FAULTS=disk-full,drain draws these only.
 func TestChaos(t *testing.T) {
 	duration, err := time.ParseDuration(os.Getenv("DURATION"))
 	if err != nil {
@@ -21,9 +22,15 @@ func TestChaos(t *testing.T) {
 		t.Fatalf("SEED: %v", err)
 	}
 	volumes := seed%4 != 0
+	only := strings.FieldsFunc(os.Getenv("FAULTS"), func(r rune) bool { return r == ',' })
+	for _, name := range only {
+		if k, known := kind(name); !known || k.Volumes && !volumes {
+			t.Fatalf("FAULTS: there is no fault %q, or not for a cluster without volumes (every fourth seed)", name)
+		}
+	}
 	t.Logf("seed %d for %s, with volumes: %t", seed, duration, volumes)
 	w := newWorld(t, "chaos", volumes)
-	deck := NewDeck(seed, volumes)
+	deck := NewDeck(seed, volumes, only...)
 	var all Summary
 	begin := time.Now()
 	for n := 1; time.Since(begin) < duration || len(all.Results) > 0 && all.Results[len(all.Results)-1].Draw.AtOnce; n++ {

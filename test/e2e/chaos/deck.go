@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -49,11 +50,11 @@ type Deck struct {
 	volumes bool
 }
 
-// NewDeck makes the deck of a seed.
-func NewDeck(seed uint64, volumes bool) *Deck {
+// NewDeck makes the deck of a seed, of all kinds, or of these only.
+func NewDeck(seed uint64, volumes bool, only ...string) *Deck {
 	d := &Deck{random: rand.New(rand.NewPCG(seed, 4)), volumes: volumes} //nolint:gosec // to be repeated
 	for _, k := range Kinds() {
-		if volumes || !k.Volumes {
+		if (volumes || !k.Volumes) && (len(only) == 0 || slices.Contains(only, k.Name)) {
 			d.kinds = append(d.kinds, k)
 		}
 	}

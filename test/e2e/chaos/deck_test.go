@@ -41,6 +41,18 @@ func TestDeck_DrawsEveryKindBeforeOneAgain(t *testing.T) {
 	}
 }
 
+func TestDeck_DrawsOnlyWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	deck := NewDeck(5, true, "disk-full", "drain")
+	seen := map[string]int{}
+	for range 20 {
+		seen[deck.Next().Kind]++
+	}
+	if len(seen) != 2 || seen["disk-full"] != 10 || seen["drain"] != 10 {
+		t.Errorf("drawn: %v", seen)
+	}
+}
+
 // What takes all copies of a shard is no fault that can be survived: it must not be drawn.
 func TestDeck_LeavesACopy(t *testing.T) {
 	t.Parallel()

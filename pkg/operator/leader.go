@@ -27,6 +27,17 @@ const (
 // errLostLease ends the process: another operator may be at work by now.
 var errLostLease = errors.New("lost the lease " + leaseName + ": another operator may be working")
 
+// identity is who holds the Lease: the pod. A container that starts again in it goes on with the Lease of the one before,
+// which has ended, and need not wait until that runs out: it runs out, and the process with it, whenever the API server
+// is away for long. A process in no pod is one of its own.
+func identity() (string, error) {
+	if pod, uid := os.Getenv("POD_NAME"), os.Getenv("POD_UID"); pod != "" && uid != "" {
+		return pod + "_" + uid, nil
+	}
+	host, err := os.Hostname()
+	return host + "_" + string(uuid.NewUUID()), err
+}
+
 // lead runs work while this process holds the Lease. When ctx ends, the Lease is given back only after
 // work has returned, so that the next operator neither waits for it to run out nor works beside this one.
 // watchdog tells /healthz of a Lease that cannot be renewed.
@@ -34,7 +45,7 @@ func lead(
 	ctx context.Context, client kubernetes.Interface, namespace string,
 	watchdog *leaderelection.HealthzAdaptor, work func(context.Context) error,
 ) error {
-	host, err := os.Hostname()
+	name, err := identity()
 	if err != nil {
 		return fmt.Errorf("leader election: %w", err)
 	}
@@ -52,7 +63,7 @@ func lead(
 		Lock: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: leaseName},
 			Client:     client.CoordinationV1(),
-			LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())},
+			LockConfig: resourcelock.ResourceLockConfig{Identity: name},
 		},
 		Name:            leaseName,
 		LeaseDuration:   leaseDuration,

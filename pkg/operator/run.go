@@ -87,6 +87,7 @@ func assemble(ctx context.Context, o *Options, registry *prometheus.Registry) (*
 	if err = countRequests(config, registry); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
+	outlast(config, redial, clock.RealClock{})
 	kubeClient, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)

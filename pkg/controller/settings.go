@@ -84,6 +84,7 @@ func launchDrifts(l launch, wanted []cluster.Setting) []cluster.Drift {
 	if l.conf == nil {
 		return nil
 	}
+	dropReserved(l.conf)
 	var drifts []cluster.Drift
 	for _, s := range wanted {
 		if has, set := l.conf[s.Name]; !set || has != s.Value {

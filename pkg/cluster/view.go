@@ -150,6 +150,10 @@ type NodeInfo struct {
 	StateOK      bool // cluster_state:ok
 	CurrentEpoch uint64
 	Loading      bool
+	// Uptime is how long ago its process was started.
+	Uptime time.Duration
+	// FullSyncs is how many copies of all its data it has begun to give to replicas since it was started.
+	FullSyncs int64
 	// LinkUp says that a replica's link to its primary is up and no full sync is under way. True for a primary.
 	LinkUp bool
 	// LinkDown is for how long a replica has had no link to its primary; 0 while it has one. NeverLinked: it has had none

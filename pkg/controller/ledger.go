@@ -118,6 +118,9 @@ type ledger struct {
 	progress bool
 	landed   cluster.SlotSet
 
+	// copying is the replicas that are not in sync: see countSyncs.
+	copying map[cluster.NodeID]copying
+
 	rests   map[pair]failure
 	blocked map[cluster.Slot]blockade
 	growth  map[string]failure // of volume claims, by name

@@ -22,7 +22,8 @@ type outcome struct {
 	observed bool // view was looked at; otherwise err says why not
 	decision plan.Decision
 	moves    movement
-	refused  string // what servers say to the spec's settings; "" when they take them
+	loops    []string // replicas that copy again and again
+	refused  string   // what servers say to the spec's settings; "" when they take them
 	volumes  volumes
 	// rehearsal is what would be done; nil unless nothing is to be done but to say so.
 	rehearsal *redisv1.PlanStatus
@@ -197,7 +198,7 @@ var atRest = []string{
 // needAttention are the reasons of decisions to wait for a person.
 var needAttention = []string{
 	plan.SlotsUncovered, plan.QuorumLost, plan.ForeignNodes, plan.TwinNodes, plan.StrayKeys, plan.SlotsHalfMoved,
-	plan.DataDoesNotFit, plan.DowngradeRefused,
+	plan.DataDoesNotFit, plan.DowngradeRefused, plan.BusBlocked,
 }
 
 func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
@@ -218,6 +219,8 @@ func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 		c.Reason, c.Message = redisv1.ReasonKeyTooBig, blockedMessage(rc, o.moves.blocked)
 	case slices.Contains(needAttention, o.decision.Reason):
 		c.Reason, c.Message = o.decision.Reason, o.decision.Message
+	case len(o.loops) > 0:
+		c.Reason, c.Message = redisv1.ReasonSyncLoop, strings.Join(o.loops, "; ")
 	case o.refused != "":
 		c.Reason, c.Message = redisv1.ReasonSettingRefused, o.refused
 	default:

@@ -26,7 +26,7 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	}
 	t := target{rc, view, a, c.ledgers.of(rc).look()}
 	t.ledger.seeRoles(view, objects.NodeTimeout(rc), c.Clock.Now())
-	o := outcome{view: view, observed: true, decision: t.decide()}
+	o := outcome{view: view, observed: true, decision: t.decide(), loops: t.ledger.countSyncs(view)}
 	var ungrown error
 	if o.volumes, ungrown = c.growVolumes(ctx, t); rehearsed(rc) {
 		o.rehearsal = rehearse(rc, view)

@@ -12,7 +12,7 @@ import (
 
 // The hash is written into pods that outlive this version of the operator: when this test fails, every pod of every
 // cluster is about to be restarted by an upgrade. Only podFormat may do that, on purpose.
-func TestTemplateHashIsStable(t *testing.T) {
+func TestFault60_TemplateHashIsStable(t *testing.T) {
 	t.Parallel()
 	for want, rc := range map[string]*redisv1.RedisCluster{
 		"f67778b5ca7ead36": cluster(),
@@ -21,6 +21,21 @@ func TestTemplateHashIsStable(t *testing.T) {
 		if got := TemplateHash(rc); got != want {
 			t.Errorf("hash %s, want %s", got, want)
 		}
+	}
+}
+
+// Another version of the operator may render a pod differently: pods that it finds, or leaves behind, stay.
+func TestFault60_PodsOfAnotherOperatorStay(t *testing.T) {
+	t.Parallel()
+	rc := cluster(persistent)
+	pod := NewPod(rc, 0, Images{Redisnode: "redisnode:9.9"})
+	pod.Annotations["redisoperator.io/of-another-version"] = "x"
+	pod.Spec.InitContainers = append(pod.Spec.InitContainers, corev1.Container{Name: "of-another-version"})
+	pod.Spec.Containers[0].Command = []string{"/somewhere/else"}
+	pod.Spec.Containers[0].Env = append(pod.Spec.Containers[0].Env, corev1.EnvVar{Name: "NEW", Value: "1"})
+	pod.Spec.TerminationGracePeriodSeconds = new(int64(1))
+	if Outdated(pod, rc) {
+		t.Error("outdated by what no user has asked for")
 	}
 }
 

@@ -173,7 +173,9 @@ func TestClaimIsOwnedOnlyWhenItIsToBeDeleted(t *testing.T) {
 	}
 }
 
-func TestPodDisruptionBudgetLetsOnePodGo(t *testing.T) {
+// Whoever drains hosts, one after the other or all at once, takes one pod at a time: each hands its role over before it
+// goes (TestFault24 of pkg/redisnode), and the chaos suite drains all hosts of the lab.
+func TestFault33_OnePodGoesAtATime(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ exist, want int }{
 		"while pods are created":            {exist: 2, want: 5},

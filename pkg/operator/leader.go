@@ -27,9 +27,9 @@ const (
 // errLostLease ends the process: another operator may be at work by now.
 var errLostLease = errors.New("lost the lease " + leaseName + ": another operator may be working")
 
-// identity is who holds the Lease: the pod. A container that starts again in it goes on with the Lease of the one before,
-// which has ended, and need not wait until that runs out: it runs out, and the process with it, whenever the API server
-// is away for long. A process in no pod is one of its own.
+// identity is who holds the Lease: the pod. A container that starts again in it goes on with the Lease of the one
+// before, which has ended, and need not wait until that runs out: a process ends whenever the API server is away for so
+// long that it cannot renew its Lease. One in no pod is on its own.
 func identity() (string, error) {
 	if pod, uid := os.Getenv("POD_NAME"), os.Getenv("POD_UID"); pod != "" && uid != "" {
 		return pod + "_" + uid, nil

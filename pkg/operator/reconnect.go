@@ -14,9 +14,9 @@ import (
 const redial = time.Second
 
 // outlast makes the lists and watches of informers wait for an API server that cannot be connected to: they go on
-// within a second of its return. client-go asks ever more seldom instead, after a minute or two every 30 to 60 s, and for
-// so long the operator would act on what was. Nothing was sent where no connection was made, so that asking again is
-// asking once. What has a deadline of its own (reading one object, writing, the Lease) fails as before.
+// within a second of its return. client-go asks ever more seldom instead, after a minute or two every 30 to 60 s, and
+// for so long the operator would act on what was. Nothing was sent where no connection was made, so that asking again
+// is asking once. What has a deadline of its own (reading one object, writing, the Lease) fails as before.
 func outlast(config *rest.Config, pause time.Duration, clk clock.Clock) {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(req *http.Request) (*http.Response, error) {

@@ -201,6 +201,8 @@ func nodeInfo(nodes string, clusterInfo, server info) (*cluster.NodeInfo, error)
 		StateOK:      clusterInfo["cluster_state"] == "ok",
 		CurrentEpoch: uint64(max(0, clusterInfo.number("cluster_current_epoch"))),
 		Loading:      server.loading(),
+		Uptime:       time.Duration(max(0, server.number("uptime_in_seconds"))) * time.Second,
+		FullSyncs:    server.number("sync_full"),
 		LinkUp:       server.linkUp(),
 		LinkDown:     server.linkDown(),
 		LinkSilent:   server.linkSilent(),

@@ -16,7 +16,7 @@ import (
 const observeAtOnce = 64
 
 // infoSections are the parts of INFO that a NodeInfo is made of. Several at once need Redis 7.
-var infoSections = command{"INFO", "server", "clients", "replication", "memory", "persistence", "keyspace"}
+var infoSections = command{"INFO", "server", "clients", "replication", "memory", "persistence", "stats", "keyspace"}
 
 // Observation is what one node said, or why it did not.
 type Observation struct {

@@ -30,7 +30,9 @@ func (w *World) Tick() {
 			w.ping(n, e)
 		}
 	}
-	w.vote()
+	if !w.busCut {
+		w.vote()
+	}
 	for _, n := range w.running() {
 		w.replicate(n)
 	}
@@ -106,6 +108,7 @@ func (w *World) load(p *pod) *node {
 		e.missed = 1
 	}
 	n.table = slices.DeleteFunc(n.table, func(e *entry) bool { return e.handshake })
+	n.started = w.now
 	n.followed, n.alone, n.lame = false, 0, w.flaws[p.made] == Lame
 	if n.self().role == cluster.Replica {
 		n.copying = copyTime
@@ -264,6 +267,12 @@ func (w *World) OutdateAgent(name string) *World {
 // Hide keeps the operator from reaching a node, or lets it again.
 func (w *World) Hide(name string, hidden bool) *World {
 	w.pod(name).hidden = hidden
+	return w
+}
+
+// CutBus has no packet between nodes arrive, or all of them again.
+func (w *World) CutBus(cut bool) *World {
+	w.busCut = cut
 	return w
 }
 

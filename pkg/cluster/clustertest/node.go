@@ -24,6 +24,7 @@ type node struct {
 	// has had no link since.
 	followed bool
 	alone    int
+	started  int  // when its process was
 	lame     bool // it cannot read what its primary sends
 	marks    marks
 	tasks    []task
@@ -243,6 +244,9 @@ func (w *World) gossip(from, to *node) {
 // ping is one node's packet to one that it knows, and the answer.
 func (w *World) ping(n *node, e *entry) {
 	peer := w.reachable(e.ip)
+	if w.busCut {
+		peer = nil
+	}
 	lost := w.rng.Float64() < w.settings.Loss
 	switch {
 	case e.handshake && peer != nil && peer != n:

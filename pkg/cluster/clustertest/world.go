@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
@@ -66,6 +67,7 @@ type World struct {
 	half      []halfMove         // that were cut
 	unmarked  [2]cluster.SlotSet // half way, with the marks at the source, or the target, lost in a failover
 	forgotten cluster.SlotSet
+	busCut    bool           // see CutBus
 	template  int            // that pods are made from by now
 	flaws     map[int]string // of templates; see Update
 	knob      knob
@@ -184,13 +186,13 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(string(a.id), string(b.id)) })
 	keys := w.keysOf(n)
 	if last != nil && len(n.marks)+len(n.tasks)+len(last.Tasks)+len(n.shownOpen()) == 0 && last.CurrentEpoch == n.current &&
-		last.ReplOffset == n.offset &&
+		last.ReplOffset == n.offset && last.Uptime == w.uptime(n) &&
 		last.LinkUp == (n.copying == 0) && last.LinkDown == n.linkDown() && last.Keys == keys && n.shows(entries) {
 		return last
 	}
 	n.shown = make([]slotSet, len(entries))
 	n.info = &cluster.NodeInfo{
-		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: keys, Version: "redis 7.0.15",
+		StateOK: n.stateOK(), CurrentEpoch: n.current, LinkUp: n.copying == 0, Keys: keys, Uptime: w.uptime(n), Version: "redis 7.0.15",
 		LinkDown: n.linkDown(), ReplOffset: n.offset,
 		Table: make(cluster.Table, len(entries)), Tasks: tasksOf(n),
 		DataBytes: keys * KeyBytes, UsedBytes: keys * KeyBytes, MaxBytes: w.settings.MaxBytes,
@@ -206,6 +208,15 @@ func (w *World) info(n *node) *cluster.NodeInfo {
 		}
 	}
 	return n.info
+}
+
+// uptime is 0, and then what nobody takes for new any more: each value is a view of its own.
+func (w *World) uptime(n *node) time.Duration {
+	const grown = 15
+	if w.now-n.started < grown {
+		return 0
+	}
+	return grown * time.Second
 }
 
 // shows says that the node's info has just these entries.

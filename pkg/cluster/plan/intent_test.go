@@ -1,6 +1,9 @@
 package plan_test
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
@@ -85,6 +88,35 @@ func TestFault44_PrimaryAloneIsLeftToTheVote(t *testing.T) {
 	}
 }
 
+// A NetworkPolicy forbids the port of the cluster bus: no cluster comes into being, which is said within half a minute,
+// with the port; once it is allowed all goes on by itself.
+func TestFault48_BusPortForbidden(t *testing.T) {
+	t.Parallel()
+	w := clustertest.New(clustertest.Settings{}).CutBus(true)
+	wanted := plan.Wanted{Primaries: 3, Replicas: 1, ZoneAware: true}
+	said := 0
+	for look := range 120 {
+		d := plan.Next(wanted, w.View())
+		if d.Reason == plan.BusBlocked && strings.Contains(d.Message, "port 16379") {
+			said++
+		} else if look > 30 {
+			t.Fatalf("look %d: %s: %s\n%s", look, d.Reason, d.Message, w)
+		}
+		if err := w.Apply(d.Step); err != nil {
+			t.Fatalf("%s: %v", d.Message, err)
+		}
+		w.Tick()
+	}
+	if said < 90 {
+		t.Errorf("said %d times", said)
+	}
+	for _, d := range goOn(t, w.CutBus(false), wanted, plan.Converged)[1:] {
+		if d.Reason == plan.BusBlocked {
+			t.Errorf("still %s: %s", d.Reason, d.Message)
+		}
+	}
+}
+
 // More masters are wanted again while one that was to go gives its slots away: it stays, and is one like any other.
 func TestFault57_ScaleInTakenBack(t *testing.T) {
 	t.Parallel()
@@ -134,4 +166,111 @@ func TestFault59_PausedInTheMiddle(t *testing.T) {
 		t.Errorf("%d shards", n)
 	}
 	keeps(t, w)
+}
+
+// The operator was killed when a primary had handed over to be replaced, and before its pod was deleted: whoever comes
+// after it deletes nobody who is a primary by now, and has nobody hand over twice.
+func TestFault09_KilledBetweenFailoverAndDelete(t *testing.T) {
+	t.Parallel()
+	w := clustertest.Cluster(3, 1).Update("")
+	over := map[string]int{} // how often who has handed over
+	for range mostLooks {
+		v := w.View()
+		d := plan.Next(threeByOne, v) // with no memory of the look before: each is another operator
+		if s, fails := d.Step.(plan.Failover); fails {
+			primary, _ := v.Member(s.Primary)
+			over[primary.Pod.Name]++
+		}
+		if s, deletes := d.Step.(plan.DeletePod); deletes && member(&v, s.Pod).Role() == cluster.Primary {
+			t.Errorf("%s, which is a primary: %s", s.Pod, d.Message)
+		}
+		if d.Reason == plan.Converged {
+			break
+		}
+		if err := w.Apply(d.Step); err != nil {
+			t.Fatalf("%s: %v\n%s", d.Message, err, w)
+		}
+		w.Tick()
+	}
+	if want := map[string]int{"demo-0": 1, "demo-1": 1, "demo-2": 1}; !maps.Equal(over, want) {
+		t.Errorf("handed over: %v", over)
+	}
+	whole(t, w, 3, 6)
+}
+
+// whole fails unless so many shards with a replica each have all keys, in pods that are as the spec says.
+func whole(t *testing.T, w *clustertest.World, shards, pods int) {
+	t.Helper()
+	keeps(t, w)
+	v := w.View()
+	if len(v.Shards()) != shards || len(v.Members) != pods {
+		t.Errorf("%d shards in %d pods\n%s", len(v.Shards()), len(v.Members), w)
+	}
+	for _, m := range v.Members {
+		if m.Pod.Outdated || !m.Info.LinkUp {
+			t.Errorf("%s is outdated, or no copy\n%s", m.Pod.Name, w)
+		}
+	}
+}
+
+// Fewer masters are wanted while pods are replaced, whichever it is at that moment: a pod goes when its slots have
+// gone, and not because of its number.
+func TestFault56_ScaleInWhileRolling(t *testing.T) {
+	t.Parallel()
+	for looks := range 60 {
+		w := clustertest.Cluster(4, 1).Update("")
+		for range looks {
+			apply(t, w, want(4, 1))
+		}
+		for _, d := range goOn(t, w, want(3, 1), plan.Converged) { // the world refuses to delete who owns slots
+			if s, deletes := d.Step.(plan.DeletePod); deletes && s.NeverStarted && len(w.View().Members) > 8 {
+				t.Errorf("after %d looks: %s", looks, d.Message)
+			}
+		}
+		if whole(t, w, 3, 6); t.Failed() {
+			t.Fatalf("asked after %d looks", looks)
+		}
+	}
+}
+
+// The image, a setting and the number of masters are changed at once, and the number once more in the middle: one thing
+// is done after the other, and every shard has its copy whenever a pod of another one is replaced.
+func TestFault58_AllChangedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := clustertest.Cluster(3, 1).Update("").Turn(7)
+	var order []string
+	calm := func(d plan.Decision, v cluster.View) {
+		if len(order) == 0 || order[len(order)-1] != d.Reason {
+			order = append(order, d.Reason)
+		}
+		replaced, _ := d.Step.(plan.DeletePod)
+		for _, s := range v.Shards() {
+			if d.Reason == plan.RollingUpdate && len(s.Synced()) == 0 && s.ID != replaced.Primary {
+				t.Errorf("%s, while %s has no copy in sync\n%s", d.Message, s.Primary.Pod.Name, w)
+			}
+		}
+	}
+	wanted := want(5, 1)
+	for look := range mostLooks {
+		if look == 40 {
+			wanted = want(4, 1)
+		}
+		v := w.View()
+		d := plan.Next(wanted, v)
+		if calm(d, v); d.Reason == plan.Converged && look > 40 {
+			break
+		}
+		apply(t, w, wanted)
+	}
+	var begun []int
+	for _, reason := range []string{plan.CreatingPods, plan.ApplyingSettings, plan.MovingSlots, plan.RollingUpdate} {
+		begun = append(begun, slices.Index(order, reason))
+	}
+	if begun[0] < 0 || !slices.IsSorted(begun) {
+		t.Errorf("the order is %q", order)
+	}
+	whole(t, w, 4, 8)
+	if live, written := w.Knobs(); written != 7 || slices.ContainsFunc(slices.Collect(maps.Values(live)), func(v int) bool { return v != 7 }) {
+		t.Errorf("they run with %v, and start with %d", live, written)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
@@ -20,7 +21,7 @@ const (
 // address, or at none, where it is now. Above largestMesh each node meets the nodes 1, 2, 4, 8... places further
 // round a ring: everybody is within a few steps of everybody, and gossip does the rest.
 // Invariant: only nodes of our own pods are met, at their pod's address, and before any node is forgotten.
-func meetNodes(_ Wanted, v cluster.View) (Decision, bool) {
+func meetNodes(w Wanted, v cluster.View) (Decision, bool) {
 	live := liveMembers(v)
 	var meetings []Meeting
 	pairs := 0
@@ -33,6 +34,10 @@ func meetNodes(_ Wanted, v cluster.View) (Decision, bool) {
 	if len(meetings) == 0 {
 		return Decision{}, false
 	}
+	if d, blocked := reportBlockedBus(w, v); blocked {
+		d.Step = Meet{Meetings: meetings}
+		return d, true
+	}
 	first := meetings[0]
 	return Decision{
 		Step:   Meet{Meetings: meetings},
@@ -41,6 +46,33 @@ func meetNodes(_ Wanted, v cluster.View) (Decision, bool) {
 			count(pairs, "node is", "nodes are"), first.Pod, list(first.Peers)),
 		Requeue: requeueForming,
 	}, true
+}
+
+// deafAfter is how long nodes that were introduced to each other may know nobody: it takes them a second or two.
+const deafAfter = 15 * time.Second
+
+// reportBlockedBus says that nodes do not come to know each other. Redis does not say why, and does not give up: the
+// port is what is left.
+// Invariant: who waits for a network that is shut is told so, and at which port. Nodes are introduced again all the
+// same.
+func reportBlockedBus(_ Wanted, v cluster.View) (Decision, bool) {
+	old := slices.DeleteFunc(liveMembers(v), func(m cluster.Member) bool { return m.Info.Uptime < deafAfter })
+	var deaf []string
+	for _, m := range old {
+		knows := slices.ContainsFunc(m.Info.Table, func(n cluster.Node) bool {
+			return !n.Flags.Myself && !n.Flags.Handshake
+		})
+		if !knows && len(old) > 1 {
+			deaf = append(deaf, m.Pod.Name)
+		}
+	}
+	if len(deaf) == 0 {
+		return Decision{}, false
+	}
+	port := old[0].Info.Self().Addr.BusPort
+	return wait(BusBlocked, fmt.Sprintf("%s %s no other node after %s: pods do not reach each other at port %d, the "+
+		"cluster bus; look for a NetworkPolicy, a firewall or a service mesh that forbids it", list(deaf),
+		verb(len(deaf), "knows", "know"), deafAfter, port), requeueWaiting), true
 }
 
 func liveMembers(v cluster.View) []cluster.Member {

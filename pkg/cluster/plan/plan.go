@@ -54,17 +54,18 @@ var rules = []rule{
 	deleteSurplusPods,  // never one that owns slots or holds a copy that counts
 	balanceSlots,       // nodes may not agree yet who got the last ones: that does not stop the next
 
-	waitForFailover, // a dead primary's replica is to take over
-	coverLostSlots,  // nobody has them, and they may be given up
-	reportLostSlots, // nobody has them, and that is not ours to decide
-	waitForNodes,    // a node is missing, and nothing else is left to do
-	reportAside,     // slots are with a node that nobody can look at
-	reportHalfMoved, // the other end of an open slot is missing
-	reportStrayKeys, // a node that could be a replica holds keys
-	refuseOverfull,  // what would have to move does not fit
-	rollOnePod,      // an older template: nothing else is wrong but what goes with the pod
-	refuseDowngrade, // a replica that will never be in sync
-	waitForState,    // links, agreement, cluster_state
+	waitForFailover,  // a dead primary's replica is to take over
+	coverLostSlots,   // nobody has them, and they may be given up
+	reportLostSlots,  // nobody has them, and that is not ours to decide
+	waitForNodes,     // a node is missing, and nothing else is left to do
+	reportAside,      // slots are with a node that nobody can look at
+	reportHalfMoved,  // the other end of an open slot is missing
+	reportStrayKeys,  // a node that could be a replica holds keys
+	refuseOverfull,   // what would have to move does not fit
+	rollOnePod,       // an older template: nothing else is wrong but what goes with the pod
+	refuseDowngrade,  // a replica that will never be in sync
+	reportBlockedBus, // nodes that nobody else hears
+	waitForState,     // links, agreement, cluster_state
 
 	updateAgents,     // redis runs on, but its pod is not ready while the agent starts again
 	restorePlacement, // pretty, when nothing else is going on

@@ -37,6 +37,9 @@ const (
 	AddingSlots = "AddingSlots"
 	// MeetingNodes means that nodes are introduced to each other, or told each other's new addresses.
 	MeetingNodes = "MeetingNodes"
+	// BusBlocked means that nodes have been introduced to each other for a quarter of a minute and know nobody yet: their
+	// pods do not reach each other at the port of the cluster bus.
+	BusBlocked = "BusBlocked"
 	// ForgettingNodes means that nodes whose pods are gone are removed from the tables of all others.
 	ForgettingNodes = "ForgettingNodes"
 	// AttachingReplicas means that nodes without slots are made replicas.

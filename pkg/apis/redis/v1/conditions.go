@@ -46,6 +46,8 @@ const (
 	ReasonKeyTooBig = "KeyTooBig"
 	// ReasonMoveFailed says that a node refused slots or keys, or did not answer while they were moved.
 	ReasonMoveFailed = "MoveFailed"
+	// ReasonSyncLoop says that a replica copies its master's data again and again, and does not come into sync.
+	ReasonSyncLoop = "SyncLoop"
 	// ReasonDryRun says that the annotation redisoperator.io/dry-run is set: status.plan says what would be done.
 	ReasonDryRun = "DryRun"
 	// ReasonSettingRefused says that a server does not take a directive of spec.config, or its value. Nothing was changed.

@@ -84,8 +84,8 @@ integration: engines ## Only what talks to real Redis and Valkey servers
 
 .PHONY: test-long
 test-long: engines ## Random histories and crashes, many more of them (MOVE_SEED=n, SEED=n for the same again)
-	go test -count=1 -timeout 60m ./pkg/cluster ./pkg/cluster/plan -rapid.seed=0 -rapid.checks=10000
-	$(WITH_REDIS) MOVE_RUNS=400 SEEDED_RUNS=60 go test -count=1 -timeout 120m -v -run 'MoveSlots_Crashes|MoveAtomic_Faults' ./pkg/redis
+	go test -count=1 -timeout 60m ./pkg/cluster ./pkg/cluster/plan ./pkg/objects -rapid.seed=0 -rapid.checks=10000
+	$(WITH_REDIS) SEED=$(or $(SEED),$$RANDOM) MOVE_RUNS=400 SEEDED_RUNS=60 go test -count=1 -timeout 120m -v -run 'MoveSlots_Crashes|MoveAtomic_Faults' ./pkg/redis
 
 .PHONY: e2e
 e2e: helm ## End to end in the lab: three nodes, both charts (E2E=-run=TestName for one)

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -96,7 +97,7 @@ func TestClients_Close(t *testing.T) {
 	if _, err := clients.Observe(t.Context(), server.Endpoint()); !errors.Is(err, redis.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
-	redistest.Eventually(t, 5*time.Second, func() error {
+	redistest.Eventually(t, 20*time.Second, func() error {
 		if list := server.MustDo(t, "CLIENT", "LIST"); strings.Contains(list, "addr=127.0.0.1") {
 			return errors.New("the server still has connections:\n" + list)
 		}
@@ -113,7 +114,7 @@ func TestPing(t *testing.T) {
 			clients := newClients(t, redis.Dialer{})
 			ping := func(s *redistest.Server, want redis.Liveness, is error) {
 				t.Helper()
-				redistest.Eventually(t, 10*time.Second, func() error {
+				redistest.Eventually(t, 20*time.Second, func() error {
 					alive, err := clients.Ping(t.Context(), s.Endpoint())
 					if alive != want || !errors.Is(err, is) {
 						return errors.Join(errors.New("it is "+alive.String()), err)
@@ -135,11 +136,11 @@ func TestPing(t *testing.T) {
 			if err := clients.AddSlots(t.Context(), server.Endpoint(), 0, slots(0, 16383)); err != nil {
 				t.Fatal(err)
 			}
-			redistest.Eventually(t, 10*time.Second, func() error {
+			redistest.Eventually(t, 20*time.Second, func() error {
 				_, err := server.Do(t.Context(), "DEBUG", "POPULATE", "2000")
 				return err
 			})
-			server.MustDo(t, "CONFIG", "SET", "key-load-delay", "1000", "loading-process-events-interval-bytes", "1024")
+			server.MustDo(t, "CONFIG", "SET", "key-load-delay", "5000", "loading-process-events-interval-bytes", "1024")
 			reload := inBackground(t, server, "DEBUG", "RELOAD")
 			ping(server, redis.Loading, redis.ErrLoading)
 			info, err := clients.Observe(t.Context(), server.Endpoint())
@@ -180,7 +181,7 @@ func TestWatch(t *testing.T) {
 		select {
 		case err := <-ended:
 			return time.Since(start), err
-		case <-time.After(5 * time.Second):
+		case <-time.After(20 * time.Second):
 			t.Fatal("it still watches")
 			return 0, nil
 		}
@@ -197,7 +198,8 @@ func TestWatch(t *testing.T) {
 	}
 	server.Kill()
 	took, err := soon(ended)
-	if !errors.Is(err, redis.ErrNotReachable) || !errors.Is(err, io.EOF) || took > time.Second {
+	// The end of the connection is what was seen, and not that a PING was not answered.
+	if !errors.Is(err, redis.ErrNotReachable) || !errors.Is(err, io.EOF) {
 		t.Errorf("after %v: %v", took, err)
 	}
 	checkError(t, "watch", server.UnixEndpoint(), err)
@@ -212,6 +214,7 @@ func TestWatch(t *testing.T) {
 	ended = watch(ctx, clients, server)
 	awaitWatch(t, server)
 	cancel()
+	awaitPings(t, server, 1)
 	if _, err = soon(ended); !errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrNotReachable) {
 		t.Errorf("given up: %v", err)
 	}
@@ -235,9 +238,15 @@ func watch(ctx context.Context, clients *redis.Clients, s *redistest.Server) cha
 // sent one is that of redistest.
 func awaitWatch(t *testing.T, s *redistest.Server) {
 	t.Helper()
-	redistest.Eventually(t, 5*time.Second, func() error {
-		if list := s.MustDo(t, "CLIENT", "LIST"); strings.Count(list, "cmd=ping") < 2 {
-			return errors.New("nobody watches:\n" + list)
+	awaitPings(t, s, 2)
+}
+
+// awaitPings returns when so many connections have sent a PING last.
+func awaitPings(t *testing.T, s *redistest.Server, count int) {
+	t.Helper()
+	redistest.Eventually(t, 20*time.Second, func() error {
+		if list := s.MustDo(t, "CLIENT", "LIST"); strings.Count(list, "cmd=ping") != count {
+			return fmt.Errorf("not %d that have sent PING:\n%s", count, list)
 		}
 		return nil
 	})

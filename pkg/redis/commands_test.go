@@ -72,7 +72,7 @@ func TestAddSlots(t *testing.T) {
 			if err := clients.Meet(t.Context(), other.Endpoint(), []redis.Peer{server.Peer()}); err != nil {
 				t.Fatal(err)
 			}
-			redistest.Eventually(t, 10*time.Second, func() error {
+			redistest.Eventually(t, 20*time.Second, func() error {
 				if owner, ok := observe(t, clients, other).Table.Find(self.ID); !ok || owner.Slots != wanted {
 					return errors.New("the other node has not learned who owns the slots")
 				}
@@ -121,7 +121,7 @@ func (c formed) observation(t *testing.T) {
 	for i := range 100 {
 		c.Servers[0].MustDo(t, "SET", fmt.Sprintf("{06S}%d", i), "value") // {06S}: slot 0
 	}
-	redistest.Eventually(t, 5*time.Second, func() error {
+	redistest.Eventually(t, 20*time.Second, func() error {
 		primary, replica := observe(t, c.Clients, c.Servers[0]), observe(t, c.Clients, c.Servers[3])
 		if primary.ReplOffset == 0 || primary.ReplOffset != replica.ReplOffset {
 			return fmt.Errorf("offsets %d and %d", primary.ReplOffset, replica.ReplOffset)
@@ -141,7 +141,7 @@ func (c formed) observation(t *testing.T) {
 	}
 
 	// A replica says only once a second how far it has come.
-	redistest.Eventually(t, 5*time.Second, func() error {
+	redistest.Eventually(t, 20*time.Second, func() error {
 		replicas, err := c.Clients.Replicas(t.Context(), c.Servers[0].Endpoint())
 		if err != nil || len(replicas) != 1 {
 			return fmt.Errorf("replicas %v, %w", replicas, err)
@@ -167,7 +167,7 @@ func (c formed) meeting(t *testing.T) {
 		!strings.Contains(err.Error(), "peer 127.0.0.1:99999: ") || strings.Contains(err.Error(), c.Servers[0].Addr()) {
 		t.Errorf("bad peers: %v", err)
 	}
-	redistest.Eventually(t, 10*time.Second, func() error {
+	redistest.Eventually(t, 20*time.Second, func() error {
 		if known := len(observe(t, c.Clients, lone).Table); known != 7 {
 			return fmt.Errorf("it knows %d nodes", known)
 		}
@@ -176,8 +176,16 @@ func (c formed) meeting(t *testing.T) {
 	if err := c.Clients.Meet(t.Context(), lone.Endpoint(), nil); err != nil {
 		t.Errorf("nobody to meet: %v", err)
 	}
-	// Gone for good: the others forget it.
+	// Gone for good: the others forget it. Who has not heard of it yet would do so afterwards, from who forgets it later.
 	id := observe(t, c.Clients, lone).Self().ID
+	for _, s := range c.Servers {
+		redistest.Eventually(t, 20*time.Second, func() error {
+			if node, known := observe(t, c.Clients, s).Table.Find(id); !known || !node.Connected {
+				return fmt.Errorf("%s does not know it", s.Addr())
+			}
+			return nil
+		})
+	}
 	lone.Kill()
 	for _, s := range c.Servers {
 		if err := c.Clients.Forget(t.Context(), s.Endpoint(), []cluster.NodeID{id}, cluster.SlotSet{}); err != nil {
@@ -223,7 +231,7 @@ func (c formed) replicate(t *testing.T) {
 	if err := c.Clients.AddSlots(t.Context(), lone.Endpoint(), 0, cluster.AllSlots()); err != nil {
 		t.Fatal(err)
 	}
-	redistest.Eventually(t, 10*time.Second, func() error {
+	redistest.Eventually(t, 20*time.Second, func() error {
 		_, err := lone.Do(t.Context(), "SET", "key", "value")
 		return err
 	})
@@ -261,7 +269,7 @@ func (c formed) replicate(t *testing.T) {
 		if err := c.Clients.Replicate(t.Context(), c.Servers[3].Endpoint(), c.IDs[primary]); err != nil {
 			t.Fatal(err)
 		}
-		redistest.Eventually(t, 10*time.Second, func() error {
+		redistest.Eventually(t, 20*time.Second, func() error {
 			info := observe(t, c.Clients, c.Servers[3])
 			if info.Self().PrimaryID != c.IDs[primary] || !info.LinkUp {
 				return fmt.Errorf("%+v, link %v", info.Self(), info.LinkUp)
@@ -310,7 +318,7 @@ func (c formed) manualFailover(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	acknowledged := make(chan int)
 	go func() { acknowledged <- writeUntilRefused(ctx, c.Servers[0]) }()
-	redistest.Eventually(t, 5*time.Second, func() error {
+	redistest.Eventually(t, 20*time.Second, func() error {
 		if keys := observe(t, c.Clients, c.Servers[0]).Keys; keys < 200 {
 			return fmt.Errorf("%d keys", keys)
 		}
@@ -325,7 +333,7 @@ func (c formed) manualFailover(t *testing.T) {
 	c.awaitPrimary(t, 3)
 	written := <-acknowledged
 	stop()
-	redistest.Eventually(t, 5*time.Second, func() error {
+	redistest.Eventually(t, 20*time.Second, func() error {
 		if info := observe(t, c.Clients, c.Servers[0]); info.Self().PrimaryID != c.IDs[3] || !info.LinkUp {
 			return errors.New("the old primary does not follow")
 		}
@@ -350,7 +358,7 @@ func writeUntilRefused(ctx context.Context, s *redistest.Server) int {
 
 func (c formed) awaitPrimary(t *testing.T, i int) {
 	t.Helper()
-	redistest.Eventually(t, 10*time.Second, func() error {
+	redistest.Eventually(t, 20*time.Second, func() error {
 		if self := observe(t, c.Clients, c.Servers[i]).Self(); self.Role != cluster.Primary || self.Slots.IsEmpty() {
 			return fmt.Errorf("%+v", self)
 		}
@@ -360,7 +368,7 @@ func (c formed) awaitPrimary(t *testing.T, i int) {
 
 func (c formed) takeover(t *testing.T) {
 	c.Servers[1].Kill()
-	redistest.Eventually(t, 5*time.Second, func() error {
+	redistest.Eventually(t, 20*time.Second, func() error {
 		if info := observe(t, c.Clients, c.Servers[4]); info.LinkUp {
 			return errors.New("the link is still up")
 		}

@@ -138,7 +138,7 @@ func TestMoveSlots_FailedOver(t *testing.T) {
 				if undo {
 					at, do = source, c.Clients.UndoMoves
 				}
-				redistest.Eventually(t, 10*time.Second, func() error {
+				redistest.Eventually(t, 20*time.Second, func() error {
 					source.MustDo(t, "GET", keys[2]) // used later than the target's
 					if idle := source.MustDo(t, "OBJECT", "IDLETIME", keys[0]); idle == "0" {
 						return errors.New("too young")
@@ -288,7 +288,7 @@ func TestMoveSlots_SlotsOnly(t *testing.T) {
 			c.Whole(t)
 			has(t, c.Servers[0], kept, "v")
 			for i, want := range map[int]string{0: strconv.Itoa(len(kept)), 1: "0", 3: strconv.Itoa(len(kept)), 4: "0"} {
-				redistest.Eventually(t, 10*time.Second, func() error {
+				redistest.Eventually(t, 20*time.Second, func() error {
 					if got := c.Servers[i].MustDo(t, "DBSIZE"); got != want {
 						return errors.New(got + " keys, not " + want)
 					}

@@ -100,7 +100,8 @@ func TestObserve_Fails(t *testing.T) {
 	at := func(network, addr string) redis.Endpoint {
 		return redis.Endpoint{Network: network, Addr: addr, Credentials: redis.Credentials{Password: secret}}
 	}
-	const timeout = 300 * time.Millisecond
+	// Who does not answer is waited for, and who does has time to.
+	const silence, hung = 300 * time.Millisecond, 20 * time.Second
 	for name, tt := range map[string]struct {
 		dialer redis.Dialer
 		ep     redis.Endpoint
@@ -132,11 +133,13 @@ func TestObserve_Fails(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tt.dialer.CommandTimeout = timeout
+			if tt.dialer.CommandTimeout = hung; errors.Is(tt.want, redis.ErrNotReachable) {
+				tt.dialer.CommandTimeout = silence
+			}
 			clients := newClients(t, tt.dialer)
 			start := time.Now()
 			info, err := clients.Observe(t.Context(), tt.ep)
-			if took := time.Since(start); took > timeout+500*time.Millisecond {
+			if took := time.Since(start); took > hung {
 				t.Errorf("took %v", took)
 			}
 			if info != nil || err == nil || !errors.Is(err, tt.want) && !errors.Is(tt.want, errAny) {
@@ -237,7 +240,7 @@ func endless(conn net.Conn) {
 // A server that has stopped reading must not hold a call that writes more than fits into the buffers.
 func TestMeet_ServerDoesNotRead(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
-	clients := newClients(t, redis.Dialer{CommandTimeout: 500 * time.Millisecond})
+	clients := newClients(t, redis.Dialer{CommandTimeout: 2 * time.Second})
 	if _, err := clients.Observe(t.Context(), server.Endpoint()); err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +251,7 @@ func TestMeet_ServerDoesNotRead(t *testing.T) {
 	}
 	start := time.Now()
 	err := clients.Meet(t.Context(), server.Endpoint(), peers)
-	if took := time.Since(start); took > 5*time.Second || !errors.Is(err, redis.ErrNotReachable) {
+	if took := time.Since(start); took > 20*time.Second || !errors.Is(err, redis.ErrNotReachable) {
 		t.Errorf("after %v: %v", took, err)
 	}
 }
@@ -331,7 +334,7 @@ func TestConfigSet_ServerRepeatsTheValue(t *testing.T) {
 }
 
 func TestObserveAll(t *testing.T) {
-	const timeout = time.Second
+	const timeout = 5 * time.Second // for 17 servers that have just started
 	servers := redistest.StartMany(t, 17, redistest.Options{})
 	servers[5].Pause(t)
 	eps := make([]redis.Endpoint, 0, 20)
@@ -343,7 +346,7 @@ func TestObserveAll(t *testing.T) {
 
 	start := time.Now()
 	observations := newClients(t, redis.Dialer{CommandTimeout: timeout}).ObserveAll(t.Context(), eps)
-	if took := time.Since(start); took > timeout+time.Second {
+	if took := time.Since(start); took >= 2*timeout {
 		t.Errorf("two nodes that hang at the same time cost %v, each may cost %v", took, timeout)
 	}
 	if len(observations) != len(eps) {

@@ -40,7 +40,7 @@ func TestTakeOverBefore(t *testing.T) {
 			if self.Role != cluster.Primary || self.Slots.IsEmpty() {
 				t.Fatalf("it is %+v", self)
 			}
-			redistest.Eventually(t, 10*time.Second, func() error {
+			redistest.Eventually(t, 20*time.Second, func() error {
 				if info := observe(t, c.Clients, c.Servers[0]); info.Self().PrimaryID != c.IDs[3] || !info.LinkUp {
 					return errors.New("the old primary does not follow")
 				}

@@ -41,8 +41,9 @@ func Join(tb testing.TB, servers []*Server, primaries int) *Cluster {
 	c := &Cluster{Servers: servers, Primaries: primaries, Clients: clients, IDs: make([]cluster.NodeID, len(servers))}
 	ctx, cancel := context.WithTimeout(tb.Context(), formTimeout)
 	defer cancel()
-	// In this order: a node that has met another takes no epoch any more.
-	for _, step := range []func(context.Context, int) error{c.prepare, c.meet, c.follow, c.awaitWhole, c.settle} {
+	// In this order: a node that has met another takes no epoch any more, and while nodes are given up as quickly as
+	// this nobody follows who could be elected: a busy machine may be silent for half a second.
+	for _, step := range []func(context.Context, int) error{c.prepare, c.meet, c.awaitMet, c.settle, c.follow, c.awaitWhole} {
 		if err := c.each(ctx, step); err != nil {
 			tb.Fatalf("form a cluster: %v\n%s", err, c.Nodes(tb.Context()))
 		}
@@ -95,26 +96,54 @@ func (c *Cluster) follow(ctx context.Context, i int) error {
 	return until(ctx, func() error { return c.Clients.Replicate(ctx, c.Servers[i].Endpoint(), primary) })
 }
 
+// awaitMet waits until a server knows all others, and that all slots are served.
+func (c *Cluster) awaitMet(ctx context.Context, i int) error {
+	return c.await(ctx, i, func(node *cluster.NodeInfo) error {
+		if err := met(node, len(c.Servers)); err != nil {
+			return err
+		}
+		return serves(node)
+	})
+}
+
 func (c *Cluster) awaitWhole(ctx context.Context, i int) error {
+	return c.await(ctx, i, func(node *cluster.NodeInfo) error { return whole(node, len(c.Servers)) })
+}
+
+// await waits until what a server says of itself is as it should be.
+func (c *Cluster) await(ctx context.Context, i int, check func(*cluster.NodeInfo) error) error {
 	return until(ctx, func() error {
 		node, err := c.Clients.Observe(ctx, c.Servers[i].Endpoint())
 		if err != nil {
 			return err
 		}
-		return whole(node, len(c.Servers))
+		return check(node)
 	})
 }
 
 // whole says what is missing.
 func whole(node *cluster.NodeInfo, nodes int) error {
+	if err := met(node, nodes); err != nil {
+		return err
+	}
+	if !node.LinkUp {
+		return fmt.Errorf("%s has no link to its primary", node.Self().ID.Short())
+	}
+	return serves(node)
+}
+
+func serves(node *cluster.NodeInfo) error {
+	if !node.StateOK {
+		return fmt.Errorf("%s: cluster_state is not ok", node.Self().ID.Short())
+	}
+	return nil
+}
+
+// met says whom the node does not know, or not well enough.
+func met(node *cluster.NodeInfo, nodes int) error {
 	self := node.Self()
-	switch {
-	case len(node.Table) != nodes:
+	if len(node.Table) != nodes {
 		return fmt.Errorf("%s knows %d nodes of %d", self.ID.Short(), len(node.Table), nodes)
-	case !node.StateOK:
-		return fmt.Errorf("%s: cluster_state is not ok", self.ID.Short())
-	case !node.LinkUp:
-		return fmt.Errorf("%s has no link to its primary", self.ID.Short())
 	}
 	for _, peer := range node.Table {
 		if peer.Flags.Handshake || !peer.Connected {

@@ -65,7 +65,9 @@ func (a *Agent) hear(
 		if look.info == nil {
 			return nil, fmt.Errorf("redis does not answer: %w", look.err)
 		}
-		info = look.info
+		if info = look.info; len(ahead) == 0 { // who could tell it has not answered in time
+			claims = a.claims(ctx, info.Table, primary)
+		}
 	}
 }
 

@@ -177,7 +177,7 @@ func TestTakeOver_SilentPeer(t *testing.T) {
 	pods[0].kill()
 	s := pods[3].awaitStatus("took over", func(s agent.Status) bool { return s.LastTakeOver != nil })
 	t.Logf("took over %s after the crash, %d ms by its own account", w.clock.Since(start).Round(time.Millisecond), s.LastTakeOver.Millis)
-	if s.LastTakeOver.Millis < claimBound.Milliseconds() || s.LastTakeOver.Millis > 1000 {
+	if s.LastTakeOver.Millis < claimBound.Milliseconds() || s.LastTakeOver.Mode != agent.PromoteTakeover {
 		t.Errorf("%+v", s.LastTakeOver)
 	}
 	must(t, on.Close())
@@ -225,7 +225,6 @@ func TestTakeOver_TwoAtOnce(t *testing.T) {
 				p, q = q, p
 			}
 			dying, heirs = append(dying, p), append(heirs, q)
-			q.awaitStatus("its agent has seen it in sync", func(s agent.Status) bool { return s.Synced })
 		}
 		each(dying, (*testPod).kill)
 		for _, p := range heirs {
@@ -302,7 +301,7 @@ func TestTakeOver_SaysWhatIsMissing(t *testing.T) {
 	must(t, err)
 	done := pods[3].status().LastTakeOver
 	if done == nil || done.PrimaryID != id || done.Mode != agent.PromoteTakeover || done.OffsetGap > 1000 ||
-		done.OffsetGap < 900 || done.Millis < 5000 || done.Millis > 6000 || w.clock.Since(done.At) > time.Minute {
+		done.OffsetGap < 900 || done.Millis < 5000 || done.Millis > 5000+takeBound.Milliseconds() || w.clock.Since(done.At) > time.Minute {
 		t.Errorf("%+v", done)
 	}
 }

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// defaultsBound is how long a start may be held up for them. A bare server answers within some milliseconds.
-	defaultsBound    = 2 * time.Second
+	// defaultsBound is how long a start may be held up for them. A bare server answers within some milliseconds, or, on
+	// a machine that is busy, a second; one that does not start at all is not waited for.
+	defaultsBound    = 10 * time.Second
 	defaultsInterval = 5 * time.Millisecond
 )
 
@@ -55,6 +56,9 @@ func learnDefaults(ctx context.Context, runDir string, server Command, version s
 	ctx, cancel := context.WithTimeout(ctx, defaultsBound)
 	defer cancel()
 	settings, err := askBare(ctx, runDir, server, c)
+	if errors.Is(err, errServerEnded) { // somebody else may have got the port of its bus
+		settings, err = askBare(ctx, runDir, server, c)
+	}
 	if err == nil {
 		var data []byte
 		if data, err = json.Marshal(defaults{Server: version, Settings: settings}); err == nil {
@@ -76,6 +80,8 @@ func freePort(ctx context.Context) (string, error) {
 	return port, errors.Join(err, l.Close())
 }
 
+var errServerEnded = errors.New("the server ended at once")
+
 func askBare(ctx context.Context, runDir string, server Command, c clock.Clock) (map[string]string, error) {
 	dir, err := os.MkdirTemp(runDir, "bare") // a dataset in the working directory would be loaded
 	if err != nil {
@@ -95,9 +101,11 @@ func askBare(ctx context.Context, runDir string, server Command, c clock.Clock) 
 	if err := bare.Start(); err != nil {
 		return nil, err
 	}
+	ended := make(chan struct{})
+	go func() { _ = bare.Wait(); close(ended) }()
 	defer func() {
 		_ = bare.Process.Kill() // and not asked to stop: it would write a snapshot
-		_ = bare.Wait()
+		<-ended
 	}()
 	clients := redis.NewClients(redis.Dialer{})
 	defer clients.Close()
@@ -105,6 +113,11 @@ func askBare(ctx context.Context, runDir string, server Command, c clock.Clock) 
 		settings, err := clients.Settings(ctx, redis.Endpoint{Network: "unix", Addr: socket})
 		if err == nil {
 			return settings, nil
+		}
+		select {
+		case <-ended:
+			return nil, errServerEnded
+		default:
 		}
 		if pause(ctx, c, defaultsInterval) != nil {
 			return nil, fmt.Errorf("no answer within %v: %w", defaultsBound, err)

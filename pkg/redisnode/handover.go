@@ -66,13 +66,7 @@ func (a *Agent) giveRole(ctx context.Context) string {
 // found by what they say of themselves.
 func (a *Agent) heirs(ctx context.Context, table cluster.Table) []peer {
 	self, _ := table.Self()
-	var known []string
-	for _, n := range table {
-		if n.PrimaryID == self.ID {
-			known = append(known, n.Addr.IP)
-		}
-	}
-	found := a.peers.ask(ctx, known)
+	found := a.peers.ask(ctx, addressesOfReplicas(table))
 	found = slices.DeleteFunc(found, func(p peer) bool {
 		s := p.Status
 		return s.Stopping || s.Role != roleReplica || cluster.NodeID(s.PrimaryID) != self.ID || !s.LinkUp

@@ -35,7 +35,7 @@ func reached(table cluster.Table, found map[cluster.NodeID]peer, witnesses []age
 	for _, w := range witnesses {
 		for i := range table {
 			id := table[i].ID
-			if _, answers := found[id]; answers || table[i].PrimaryID != self.ID {
+			if _, answers := found[id]; answers || !mayFollow(table[i], self.ID) {
 				continue
 			}
 			if slices.Contains(w.IDs, string(id)) && !slices.Contains(w.Unreached, string(id)) {

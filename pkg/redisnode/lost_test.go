@@ -10,7 +10,7 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-const testLostBound = 2 * time.Second
+const testLostBound = 4 * time.Second
 
 // A replica that only the empty primary cannot ask has the last copy. While Kubernetes has its pod, or a node is in touch
 // with it, the primary waits, and says what for. A replica that follows an empty primary has lost everything.

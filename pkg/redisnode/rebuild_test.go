@@ -75,7 +75,8 @@ func TestNodesConf_MadeAgainFromPeersThatAreHeld(t *testing.T) {
 func (p *testPod) stopForGood() {
 	p.stopAgent()
 	must(p.w.t, <-p.agentDone)
-	p.crash()
+	p.kill()
+	<-p.redisDone
 	p.startAgent()
 }
 

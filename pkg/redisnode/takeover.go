@@ -111,16 +111,28 @@ func deathOf(self cluster.Node) *agent.Death {
 	return &agent.Death{Slots: self.Slots.String(), Epoch: self.ConfigEpoch}
 }
 
-// copies are the replicas of this node, which is dead, that had followed it to its end.
-func (a *Agent) copies(ctx context.Context, table cluster.Table) []peer {
+// mayFollow says whether a node may be a replica of another by a table. That it is one comes with its next ping, which may
+// be seconds after its link is up: until then it is there as a primary without slots.
+func mayFollow(n cluster.Node, primary cluster.NodeID) bool {
+	return n.PrimaryID == primary || n.ID != primary && n.Role == cluster.Primary && n.Slots.IsEmpty()
+}
+
+// addressesOfReplicas are those of the nodes that may follow the table's own. Who does, says so itself.
+func addressesOfReplicas(table cluster.Table) []string {
 	self, _ := table.Self()
 	var known []string
 	for _, n := range table {
-		if n.PrimaryID == self.ID && n.Addr.IP != "" {
+		if mayFollow(n, self.ID) && n.Addr.IP != "" {
 			known = append(known, n.Addr.IP)
 		}
 	}
-	found := slices.DeleteFunc(a.peers.ask(ctx, known), func(p peer) bool {
+	return known
+}
+
+// copies are the replicas of this node, which is dead, that had followed it to its end.
+func (a *Agent) copies(ctx context.Context, table cluster.Table) []peer {
+	self, _ := table.Self()
+	found := slices.DeleteFunc(a.peers.ask(ctx, addressesOfReplicas(table)), func(p peer) bool {
 		s := p.Status
 		return s.Stopping || s.Role != roleReplica || cluster.NodeID(s.PrimaryID) != self.ID || !s.Synced
 	})

@@ -34,6 +34,8 @@ const (
 	worldUID      = "7f3c1c1e-0000-4000-8000-00000000c0de"
 	worldTimeout  = 60 * time.Second
 	worldInterval = 20 * time.Millisecond
+	// statusBound is how long an agent may take to answer on a machine that is busy.
+	statusBound = 10 * time.Second
 
 	// canary stands in every password, so that one that leaks is found.
 	canary = `kanari " \ ü#'`
@@ -341,14 +343,16 @@ func (p *testPod) endpoint() redis.Endpoint {
 	}
 }
 
+// status is what the pod's agent says; nothing when it does not answer.
 func (p *testPod) status() agent.Status {
-	ctx, cancel := context.WithTimeout(p.w.t.Context(), time.Second)
-	defer cancel()
-	s, err := p.w.agents.Status(ctx, p.ip)
-	if err != nil {
-		return agent.Status{}
-	}
+	s, _ := p.ask()
 	return s
+}
+
+func (p *testPod) ask() (agent.Status, error) {
+	ctx, cancel := context.WithTimeout(p.w.t.Context(), statusBound)
+	defer cancel()
+	return p.w.agents.Status(ctx, p.ip)
 }
 
 func (p *testPod) info() *cluster.NodeInfo {
@@ -359,13 +363,14 @@ func (p *testPod) info() *cluster.NodeInfo {
 	return info
 }
 
-// awaitStatus waits until the pod's status is as wanted, and gives it.
+// awaitStatus waits until the pod's agent answers with a status that is as wanted, and gives it.
 func (p *testPod) awaitStatus(what string, ok func(agent.Status) bool) agent.Status {
 	p.w.t.Helper()
 	var s agent.Status
-	eventually(p.w.t, p.name+": "+what, func() (bool, string) {
-		s = p.status()
-		return ok(s), fmt.Sprintf("%+v", s)
+	eventually(p.w.t, p.name+": "+what, func() (done bool, seen string) {
+		var err error
+		s, err = p.ask()
+		return err == nil && ok(s), fmt.Sprintf("%+v, %v", s, err)
 	})
 	return s
 }
@@ -395,6 +400,12 @@ func (w *world) form(primaries, replicas int) []*testPod {
 	}
 	for i, p := range pods {
 		must(w.t, w.redis.Meet(ctx, p.endpoint(), slices.Concat(peers[:i], peers[i+1:])))
+	}
+	// A busy machine may be silent for longer than nodes are believed in that form a cluster: until their agents have
+	// seen that it is formed there is nobody to elect.
+	timeout := configuredNodeTimeout(readString(w.t, filepath.Join(w.config, confFile)))
+	for _, p := range pods[:primaries] {
+		p.awaitTimeout(timeout)
 	}
 	for i, p := range pods[primaries:] {
 		eventually(w.t, p.name+" is a replica", func() (bool, string) {
@@ -440,6 +451,10 @@ func (p *testPod) problem(nodes int) string {
 		return "is not in sync"
 	case info.Self().Role == cluster.Primary && info.Self().Slots.IsEmpty():
 		return "has no role"
+	}
+	// Only then its agent lets it take over: it looks five times a second.
+	if s := p.status(); s.Role == roleReplica && !s.Synced {
+		return "its agent has not seen it in sync"
 	}
 	return ""
 }

@@ -48,7 +48,6 @@ func (g *gate) yield(ctx context.Context, table cluster.Table, found map[cluster
 				why = g.awaited(ctx, table, found, deadline)
 			}
 			if why == "" {
-				glog.Errorf("%s: no copy of slots %s is alive: starting empty", g.opts, self.Slots)
 				return fmt.Sprintf("slots %s came back without data: no copy was alive", self.Slots), nil
 			}
 			g.wait("asking for a copy of the data: a replica does not answer%s", why)
@@ -85,7 +84,7 @@ func (g *gate) awaited(
 func allAnswered(table cluster.Table, found map[cluster.NodeID]peer) bool {
 	self, _ := table.Self()
 	for _, n := range table {
-		if _, ok := found[n.ID]; n.PrimaryID == self.ID && !ok {
+		if _, ok := found[n.ID]; mayFollow(n, self.ID) && !ok {
 			return false
 		}
 	}
@@ -132,7 +131,7 @@ func nextCopy(table cluster.Table, found map[cluster.NodeID]peer) copyChoice {
 func judge(self, n cluster.Node, s agent.Status) copyVerdict {
 	follows := cluster.NodeID(s.PrimaryID) == self.ID
 	switch {
-	case n.PrimaryID == self.ID && s.Role == rolePrimary && s.SlotsOwned > 0:
+	case s.Role == rolePrimary && s.SlotsOwned > 0 && (n.PrimaryID == self.ID || tookOver(s, self.ID)):
 		return copyInCharge
 	case follows && s.Role == roleReplica && (s.HasData || s.ReplOffset > neverLinked):
 		return copyReady
@@ -140,6 +139,11 @@ func judge(self, n cluster.Node, s agent.Status) copyVerdict {
 		return copyNotYet
 	}
 	return copyNone
+}
+
+// tookOver says whether a peer is a primary because it took over from a node.
+func tookOver(s agent.Status, from cluster.NodeID) bool {
+	return s.LastTakeOver != nil && cluster.NodeID(s.LastTakeOver.PrimaryID) == from
 }
 
 func compareCopies(a, b copyChoice) int {

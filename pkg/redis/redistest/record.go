@@ -17,22 +17,32 @@ type record struct {
 	seq     int
 
 	ttl      time.Duration // 0: it stays
-	set      time.Time     // when that was acknowledged
+	from     time.Time     // its time to live began after this
+	until    time.Time     // and before this
 	ttlDoubt bool          // nobody knows its time to live
 }
 
-// ttlError is how much of a time to live may be lost or gained on the way.
-const ttlError = 5 * time.Second
+const (
+	// longest is when a key has died that lives shortly, on a server that was stopped for a while meanwhile.
+	longest = 8 * time.Second
+	// ttlError is how much of a time to live may be lost or gained on the way.
+	ttlError = 5 * time.Second
+)
 
-// change writes or deletes a key, or gives it a time to live that outlasts the test, which it has to keep.
+// change writes or deletes a key, or gives it a time to live: one that outlasts the test, which it has to keep, or a short
+// one, after which it must not come back.
 func (w *worker) change(ctx context.Context, r *record) {
 	switch w.rand.IntN(12) {
 	case 0, 1:
 		w.remove(ctx, r)
 	case 2:
 		w.expire(ctx, r, w.long())
-	case 3, 4, 5, 6:
+	case 3:
+		w.expire(ctx, r, w.short())
+	case 4, 5, 6:
 		w.write(ctx, r, w.long())
+	case 7:
+		w.write(ctx, r, w.short())
 	default:
 		w.write(ctx, r, 0)
 	}
@@ -40,22 +50,25 @@ func (w *worker) change(ctx context.Context, r *record) {
 
 func (w *worker) long() time.Duration { return time.Duration(600+w.rand.IntN(600)) * time.Second }
 
+func (w *worker) short() time.Duration { return time.Duration(20+w.rand.IntN(500)) * time.Millisecond }
+
 func (w *worker) write(ctx context.Context, r *record, ttl time.Duration) {
 	r.seq++
-	value := fmt.Sprintf("%s=%d", r.name, r.seq)
+	value, begin := fmt.Sprintf("%s=%d", r.name, r.seq), time.Now()
 	args := []string{"SET", r.name, value}
 	r.doubts, r.ttlDoubt = append(r.doubts, value), true
 	if ttl > 0 {
 		args = append(args, "PX", strconv.FormatInt(ttl.Milliseconds(), 10))
+		r.doubts = append(r.doubts, "")
 	}
 	if _, err := w.do(ctx, args...); err == nil {
-		r.settle(value, ttl)
+		r.settle(value, ttl, begin)
 		w.t.wrote.Add(1)
 	}
 }
 
 func (w *worker) remove(ctx context.Context, r *record) {
-	sure := len(r.doubts) == 0 && !w.opts.Lenient
+	begin, sure := time.Now(), r.firm() && !w.opts.Lenient
 	r.doubts = append(r.doubts, "")
 	got, err := w.do(ctx, "DEL", r.name)
 	if err != nil {
@@ -64,31 +77,35 @@ func (w *worker) remove(ctx context.Context, r *record) {
 	if there := r.acked != ""; sure && there != (got == "1") {
 		w.t.report("%s should have been %s, and DEL says %q", r.name, r, got)
 	}
-	r.settle("", 0)
+	r.settle("", 0, begin)
 	w.t.wrote.Add(1)
 }
 
 // expire gives a time to live to a key that may be there, or not.
 func (w *worker) expire(ctx context.Context, r *record, ttl time.Duration) {
-	sure := len(r.doubts) == 0
-	r.ttlDoubt = true
+	begin, sure := time.Now(), r.firm()
+	r.doubts, r.ttlDoubt = append(r.doubts, ""), true
 	got, err := w.do(ctx, "PEXPIRE", r.name, strconv.FormatInt(ttl.Milliseconds(), 10))
 	if err != nil || !sure {
 		return
 	}
-	if there := r.acked != ""; !w.opts.Lenient && there != (got == "1") {
-		w.t.report("%s should have been %s, and PEXPIRE says %q", r.name, r, got)
+	if there := r.acked != ""; there != (got == "1") {
+		if !w.opts.Lenient {
+			w.t.report("%s should have been %s, and PEXPIRE says %q", r.name, r, got)
+		}
+		return // who was asked does not have it, and whoever does lets it live as it did
 	}
 	if r.acked == "" {
 		ttl = 0
 	}
-	r.settle(r.acked, ttl)
+	r.settle(r.acked, ttl, begin)
 	w.t.wrote.Add(1)
 }
 
 // settle is what an acknowledgement makes certain.
-func (r *record) settle(value string, ttl time.Duration) {
-	r.acked, r.doubts, r.ttl, r.ttlDoubt, r.set = value, nil, ttl, false, time.Now()
+func (r *record) settle(value string, ttl time.Duration, begin time.Time) {
+	r.acked, r.doubts, r.ttlDoubt = value, nil, false
+	r.ttl, r.from, r.until = ttl, begin, time.Now()
 }
 
 // may says whether the key may hold this.
@@ -98,7 +115,9 @@ func (r *record) may(value string) bool {
 		acked, _ := strconv.Atoi(r.acked)
 		return n >= acked && n <= acked+len(r.doubts)
 	}
-	return value == r.acked || slices.Contains(r.doubts, value)
+	// A server counts in whole milliseconds.
+	dead := r.ttl > 0 && time.Since(r.from)+time.Millisecond >= r.ttl
+	return value == r.acked || slices.Contains(r.doubts, value) || value == "" && dead
 }
 
 // String is what the key should hold.
@@ -115,15 +134,28 @@ func (r *record) String() string {
 // check is at the end: what the key holds, and for how long.
 func (w *worker) check(ctx context.Context, r *record) {
 	got, err := w.conn.do(ctx, w.t, "GET", r.name)
+	for err == nil && got != "" && r.dies() && time.Since(r.until) < r.ttl+longest {
+		time.Sleep(10 * time.Millisecond)
+		got, err = w.conn.do(ctx, w.t, "GET", r.name)
+	}
 	switch {
 	case err != nil:
 		w.t.report("%s: %v", r.name, err)
 	case !r.may(got):
 		w.t.report("in the end %s is %q, not %s", r.name, got, r)
+	case got != "" && r.dies():
+		left, _ := w.conn.do(ctx, w.t, "PTTL", r.name)
+		w.t.report("%s is there %v after its end, with %s ms left: it was %s", r.name, time.Since(r.until)-r.ttl, left, r)
 	case !r.counter && got != "" && got == r.acked && !r.ttlDoubt:
 		w.checkTTL(ctx, r)
 	}
 }
+
+// firm says whether it is certain that the key is there, or not.
+func (r *record) firm() bool { return len(r.doubts) == 0 && (r.ttl == 0 || r.ttl > time.Minute) }
+
+// dies says whether the key lives shortly, for sure.
+func (r *record) dies() bool { return r.ttl > 0 && r.ttl < time.Second && len(r.doubts) == 0 }
 
 func (w *worker) checkTTL(ctx context.Context, r *record) {
 	left, err := w.conn.do(ctx, w.t, "PTTL", r.name)
@@ -132,7 +164,7 @@ func (w *worker) checkTTL(ctx context.Context, r *record) {
 		return
 	}
 	millis, _ := strconv.Atoi(left)
-	want := r.ttl - time.Since(r.set)
+	want := r.ttl - time.Since(r.until)
 	switch {
 	case r.ttl == 0 && millis != -1:
 		w.t.report("%s was written to stay and has %d ms left", r.name, millis)

@@ -42,6 +42,7 @@ type pod struct {
 	RunDir      string
 	NodeTimeout int
 	Replication string // password of the user that replicates
+	Snapshot    bool   // it has no append-only file, and its snapshot is to be loaded
 }
 
 // renderConf makes the redis.conf of this pod: the text of the ConfigMap, then the pod's own lines, which win
@@ -70,6 +71,11 @@ func renderConf(text string, p pod) string {
 	line("cluster-announce-ip %s", p.IP)
 	line("cluster-announce-port %d", agent.RedisPort)
 	line("cluster-announce-bus-port %d", agent.BusPort)
+	if p.Snapshot {
+		// Redis would begin with an empty append-only file. The operator turns appendonly on in the node that runs, which
+		// writes a file of what has been loaded.
+		line("appendonly no")
+	}
 	return b.String()
 }
 

@@ -133,15 +133,16 @@ func TestHasDataset(t *testing.T) {
 		files  map[string]string
 		wanted bool
 	}{
-		"nothing":                            {},
-		"a snapshot":                         {files: map[string]string{"dump.rdb": "REDIS"}, wanted: true},
-		"an empty snapshot":                  {files: map[string]string{"dump.rdb": ""}},
-		"a snapshot of another name":         {conf: "dbfilename \"my.rdb\"\n", files: map[string]string{"my.rdb": "R"}, wanted: true},
-		"a snapshot that is not looked at":   {conf: aof, files: map[string]string{"dump.rdb": "REDIS"}},
-		"append-only files":                  {conf: aof, files: map[string]string{"appendonlydir/appendonly.aof.1.incr.aof": "*"}, wanted: true},
-		"append-only files that are ignored": {files: map[string]string{"appendonlydir/appendonly.aof.1.incr.aof": "*"}},
-		"a manifest alone":                   {conf: aof, files: map[string]string{"appendonlydir/appendonly.aof.manifest": "file x"}},
-		"an append-only file of Redis 6":     {conf: aof, files: map[string]string{"appendonly.aof": "*"}, wanted: true},
+		"nothing":                                 {},
+		"a snapshot":                              {files: map[string]string{"dump.rdb": "REDIS"}, wanted: true},
+		"an empty snapshot":                       {files: map[string]string{"dump.rdb": ""}},
+		"a snapshot of another name":              {conf: "dbfilename \"my.rdb\"\n", files: map[string]string{"my.rdb": "R"}, wanted: true},
+		"a snapshot that is not looked at":        {conf: aof, files: map[string]string{"dump.rdb": "REDIS"}},
+		"append-only files":                       {conf: aof, files: map[string]string{"appendonlydir/appendonly.aof.1.incr.aof": "*"}, wanted: true},
+		"append-only files that are not complete": {conf: aof, files: map[string]string{"appendonlydir/temp-appendonly.aof.incr": "*"}},
+		"append-only files that are ignored":      {files: map[string]string{"appendonlydir/appendonly.aof.1.incr.aof": "*"}},
+		"a manifest alone":                        {conf: aof, files: map[string]string{"appendonlydir/appendonly.aof.manifest": "file x"}},
+		"an append-only file of Redis 6":          {conf: aof, files: map[string]string{"appendonly.aof": "*"}, wanted: true},
 		"append-only files of another name": {
 			conf: aof + "appenddirname aof\n", files: map[string]string{"aof/x.base.rdb": "R"}, wanted: true,
 		},

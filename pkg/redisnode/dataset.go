@@ -7,12 +7,30 @@ import (
 	"strings"
 )
 
-// hasDataset says whether redis will find data to load. With appendonly on it looks at the append-only
-// files and at nothing else, and with appendonly off at the snapshot and at nothing else.
+// hasDataset says whether redis will find data to load, as it is configured. With appendonly on it looks at the
+// append-only files and at nothing else, and with appendonly off at the snapshot and at nothing else.
 func hasDataset(conf, dataDir string) bool {
-	if !strings.EqualFold(directive(conf, "appendonly", "no"), "yes") {
-		return isFilled(filepath.Join(dataDir, directive(conf, "dbfilename", "dump.rdb")))
+	if !appendsOnly(conf) {
+		return hasSnapshot(conf, dataDir)
 	}
+	return hasAppended(conf, dataDir)
+}
+
+// hasOnlySnapshot says that redis would pass over what there is: appendonly was turned on while the node was down, or
+// it died before its first append-only file was complete.
+func hasOnlySnapshot(conf, dataDir string) bool {
+	return appendsOnly(conf) && !hasAppended(conf, dataDir) && hasSnapshot(conf, dataDir)
+}
+
+func appendsOnly(conf string) bool {
+	return strings.EqualFold(directive(conf, "appendonly", "no"), "yes")
+}
+
+func hasSnapshot(conf, dataDir string) bool {
+	return isFilled(filepath.Join(dataDir, directive(conf, "dbfilename", "dump.rdb")))
+}
+
+func hasAppended(conf, dataDir string) bool {
 	name := directive(conf, "appendfilename", "appendonly.aof")
 	if isFilled(filepath.Join(dataDir, name)) { // of a server older than 7.0, which is upgraded
 		return true
@@ -23,8 +41,8 @@ func hasDataset(conf, dataDir string) bool {
 		return false
 	}
 	for _, e := range entries {
-		// The manifest alone is no data.
-		if !strings.HasSuffix(e.Name(), ".manifest") && isFilled(filepath.Join(dir, e.Name())) {
+		// The manifest alone is no data, and what is being written for the first time is in no manifest yet.
+		if !strings.HasSuffix(e.Name(), ".manifest") && !strings.HasPrefix(e.Name(), "temp-") && isFilled(filepath.Join(dir, e.Name())) {
 			return true
 		}
 	}

@@ -224,7 +224,9 @@ func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err e
 	switch {
 	case self.Slots.IsEmpty():
 	case !p.hasData:
-		lost, err = g.yield(ctx, table, found)
+		if lost, err = g.yield(ctx, table, found); lost != "" {
+			lost = g.lossOf(lost, p.conf)
+		}
 	case g.isOlder(table, found):
 		err = g.yieldOlder(ctx, table, found)
 	}
@@ -237,6 +239,16 @@ func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err e
 	}
 	glog.Infof("%s: nodes.conf: %d of %d peers have answered", g.opts, len(found), len(table)-1)
 	return repairNodes(p.nodes, g.opts.PodIP, addresses), lost, nil
+}
+
+// lossOf says what a node has lost that has no copy to yield to: nothing that it knows of when it has a snapshot.
+func (g *gate) lossOf(lost, conf string) string {
+	if hasOnlySnapshot(conf, g.opts.DataDir) {
+		g.note("there is no append-only file, and no copy was alive: its snapshot is loaded")
+		return ""
+	}
+	glog.Errorf("%s: starting empty: %s", g.opts, lost)
+	return lost
 }
 
 func (g *gate) nodesPath() string { return filepath.Join(g.opts.DataDir, nodesFile) }
@@ -368,6 +380,7 @@ func (g *gate) writeConf(text string, secrets passwords, a arrival) error {
 		RunDir:      g.opts.RunDir,
 		NodeTimeout: nodeTimeout(text, a),
 		Replication: secrets.Replication,
+		Snapshot:    a == comesBack && hasOnlySnapshot(text, g.opts.DataDir),
 	})
 	return errors.Join(
 		writeFile(aclPath(g.opts.RunDir), []byte(renderACL(secrets, server)), 0o600),

@@ -44,6 +44,22 @@ func Drifts(live map[string]string, wanted []Setting, defaults map[string]string
 	return drifts
 }
 
+// Kept are the directives that a node was given before, that are not wanted any more, and that it still runs with.
+// Sorted by name.
+func Kept(live map[string]string, wanted []Setting, before map[string]string) []string {
+	named := map[string]bool{}
+	for _, s := range wanted {
+		named[oneName(s.Name)] = true
+	}
+	var kept []string
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if has, known := live[name]; known && !named[oneName(name)] && SameValue(name, has, before[name]) {
+			kept = append(kept, name)
+		}
+	}
+	return kept
+}
+
 func hasName(values map[string]string, name string) bool {
 	_, ok := values[name]
 	return ok

@@ -24,6 +24,7 @@ type outcome struct {
 	moves    movement
 	loops    []string // replicas that copy again and again
 	refused  string   // what servers say to the spec's settings; "" when they take them
+	kept     string   // what nodes keep that was taken out of the spec; "" when nothing
 	volumes  volumes
 	// rehearsal is what would be done; nil unless nothing is to be done but to say so.
 	rehearsal *redisv1.PlanStatus
@@ -223,6 +224,8 @@ func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 		c.Reason, c.Message = redisv1.ReasonSyncLoop, strings.Join(o.loops, "; ")
 	case o.refused != "":
 		c.Reason, c.Message = redisv1.ReasonSettingRefused, o.refused
+	case o.kept != "":
+		c.Reason, c.Message = redisv1.ReasonSettingKept, o.kept
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, redisv1.ReasonHealthy, "nothing is wrong"
 	}

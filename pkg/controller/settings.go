@@ -36,16 +36,18 @@ func (c *Controller) compareSettings(
 		return err
 	}
 	conf := objects.NewConfigMap(rc).Data[objects.KeyRedisConf]
-	now := c.Clock.Now()
+	now, wanted := c.Clock.Now(), directives(objects.Directives(rc))
 	if !l.settled || now.Sub(l.at) >= settingsAge || written != conf && l.refusal == "" || !l.knows(*view) {
 		l.begin(now)
+		l.noteTaken(written, wanted)
 		for i, said := range c.readSettings(ctx, l, a, *view) {
 			switch m := &view.Members[i]; {
 			case said.live != nil:
-				l.judge(m, said, directives(objects.Directives(rc)))
+				l.judge(m, said, wanted)
+				l.noteKept(m.Pod.Name, said, wanted)
 				view.Unwritten = written != conf
 			case broken(*m) && written == conf:
-				l.restarts[process(*m)] = launchDrifts(askLaunch(ctx, a, m.Pod), directives(objects.Directives(rc)))
+				l.restarts[process(*m)] = launchDrifts(askLaunch(ctx, a, m.Pod), wanted)
 			}
 		}
 		l.end(view)

@@ -271,3 +271,31 @@ func TestSettings_NobodyRuns(t *testing.T) {
 		t.Errorf("nodes start with\n%s", f.written())
 	}
 }
+
+// A directive that is taken out stays where nobody knows what the server has by itself: that is said until the node has
+// something else.
+func TestSettings_Kept(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, demo())
+	f.converge("shop")
+	f.respec(config{"hz": "20", "timeout": "7"})
+	f.converge("shop")
+	f.noDefaults = map[string]bool{"demo-2": true}
+	f.start()
+	f.respec(config{"timeout": "7"})
+	f.look20()
+	if live := f.runsWith("hz"); live["demo-2"] != "20" || live["demo-0"] != "10" {
+		t.Errorf("nodes run with hz %v", live)
+	}
+	const want = "demo-2 keeps hz: taken out of the spec, and what the server has by itself is not known. " +
+		"It goes when the pod is replaced"
+	if c := f.condition("shop", redisv1.ConditionDegraded); c.Reason != redisv1.ReasonSettingKept || c.Message != want {
+		t.Errorf("%s: %s", c.Reason, c.Message)
+	}
+	f.respec(config{"timeout": "7", "hz": "10"})
+	f.look20()
+	f.everywhere("hz", "10")
+	if c := f.condition("shop", redisv1.ConditionDegraded); c.Reason != redisv1.ReasonHealthy {
+		t.Errorf("%s: %s", c.Reason, c.Message)
+	}
+}

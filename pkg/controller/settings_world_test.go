@@ -105,6 +105,9 @@ func (a *agentsOf) Launch(_ context.Context, ip string) (agent.Launch, error) {
 	s := p.started[m.Pod.Name]
 	defaults := maps.Clone(byItself)
 	defaults["dir"] = "."
+	if a.f.noDefaults[m.Pod.Name] {
+		defaults = nil
+	}
 	return agent.Launch{ClusterUID: a.uid, PodUID: string(s.uid), Conf: s.server.conf, Defaults: defaults}, nil
 }
 

@@ -19,6 +19,8 @@ type settings struct {
 	compared map[string]bool
 	launches map[string]launch          // by process
 	restarts map[string][]cluster.Drift // by process: what it takes only at its start
+	taken    map[string]string          // out of the spec, with the values that were written
+	kept     []string                   // what nodes keep of that, in words
 
 	mu      sync.Mutex
 	fixed   map[word]bool     // directives that a version takes only at its start; without a value
@@ -49,7 +51,7 @@ func (l *settings) knows(v cluster.View) bool {
 // begin begins a comparison.
 func (l *settings) begin(now time.Time) {
 	l.at, l.settled, l.refusal = now, true, ""
-	l.compared, l.restarts = map[string]bool{}, map[string][]cluster.Drift{}
+	l.compared, l.restarts, l.kept = map[string]bool{}, map[string][]cluster.Drift{}, nil
 	if l.launches == nil {
 		l.launches, l.fixed = map[string]launch{}, map[word]bool{}
 	}

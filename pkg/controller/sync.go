@@ -34,7 +34,7 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	}
 	o.err = errors.Join(ungrown, c.act(ctx, t, o.decision))
 	o.moves = t.movement(o.decision)
-	o.refused = t.ledger.settings.refusal
+	o.refused, o.kept = t.ledger.settings.refusal, t.ledger.settings.keptMessage()
 	if o.err == nil && o.decision.Reason == plan.Converged {
 		o.err = c.dropSurplusClaims(ctx, rc, view)
 	}

@@ -128,6 +128,8 @@ type fixture struct {
 	// are asked what they run with.
 	unwilling   map[string]error
 	comparisons int
+	// noDefaults are pods whose agent does not know what the server has by itself.
+	noDefaults map[string]bool
 }
 
 // place is where one RedisCluster lives. All clusters are called demo, each in a namespace of its own.

@@ -42,7 +42,8 @@ func hasAppended(conf, dataDir string) bool {
 	}
 	for _, e := range entries {
 		// The manifest alone is no data, and what is being written for the first time is in no manifest yet.
-		if !strings.HasSuffix(e.Name(), ".manifest") && !strings.HasPrefix(e.Name(), "temp-") && isFilled(filepath.Join(dir, e.Name())) {
+		data := !strings.HasSuffix(e.Name(), ".manifest") && !strings.HasPrefix(e.Name(), "temp-")
+		if data && isFilled(filepath.Join(dir, e.Name())) {
 			return true
 		}
 	}

@@ -111,8 +111,8 @@ func deathOf(self cluster.Node) *agent.Death {
 	return &agent.Death{Slots: self.Slots.String(), Epoch: self.ConfigEpoch}
 }
 
-// mayFollow says whether a node may be a replica of another by a table. That it is one comes with its next ping, which may
-// be seconds after its link is up: until then it is there as a primary without slots.
+// mayFollow says whether a node may be a replica of another by a table. That it is one comes with its next ping, which
+// may be seconds after its link is up: until then it is there as a primary without slots.
 func mayFollow(n cluster.Node, primary cluster.NodeID) bool {
 	return n.PrimaryID == primary || n.ID != primary && n.Role == cluster.Primary && n.Slots.IsEmpty()
 }

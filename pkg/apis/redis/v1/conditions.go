@@ -52,7 +52,8 @@ const (
 	ReasonDryRun = "DryRun"
 	// ReasonSettingRefused says that a server does not take a directive of spec.config, or its value. Nothing was changed.
 	ReasonSettingRefused = "SettingRefused"
-	// ReasonSettingKept says that a node keeps a directive that was taken out of the spec: what it has by itself is not known.
+	// ReasonSettingKept says that a node keeps a directive that was taken out of the spec: what it has by itself is not
+	// known.
 	ReasonSettingKept = "SettingKept"
 	// ReasonSlotsNotMeasured says that slots are shared out by bytes, and a node could not say what its slots hold.
 	ReasonSlotsNotMeasured = "SlotsNotMeasured"

@@ -109,14 +109,22 @@ func TestCrash_BothCopies(t *testing.T) {
 
 const keptKeys = 200
 
-// keep writes keys to the shard of a primary. Each is on its disk when it is acknowledged.
+// keep writes keys to the shard of a primary. Each is on its disk when it is acknowledged, and all are at its replicas in
+// the end: Redis 7 sends a replica nothing before its first word after a full sync, up to a second later.
 func keep(t *testing.T, p *testPod) {
 	t.Helper()
 	var script strings.Builder
+	_, replicas, found := strings.Cut(p.operator("INFO", "replication"), "connected_slaves:")
+	if !found {
+		t.Fatalf("%s does not say who follows it", p.name)
+	}
+	replicas, _, _ = strings.Cut(replicas, "\r")
 	for i := range keptKeys {
 		fmt.Fprintf(&script, "SET {b}kept%d %d\n", i, i)
 	}
-	if out := p.pipe(script.String()); strings.Count(out, "OK") != keptKeys {
+	fmt.Fprintf(&script, "WAIT %s 10000\n", replicas)
+	out := p.pipe(script.String())
+	if strings.Count(out, "OK") != keptKeys || !strings.HasSuffix(strings.TrimSpace(out), replicas) {
 		t.Fatalf("write: %s", tail(out, 3))
 	}
 }

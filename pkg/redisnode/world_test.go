@@ -423,7 +423,36 @@ func (w *world) form(primaries, replicas int) []*testPod {
 		})
 	}
 	w.awaitWhole(pods)
+	// Others hear of a role by the next ping, up to half a node-timeout later. Who is met is sent one at once.
+	for i, p := range pods[primaries:] {
+		i += primaries
+		must(w.t, w.redis.Meet(ctx, p.endpoint(), slices.Concat(peers[:i], peers[i+1:])))
+	}
+	w.awaitRoles(pods, len(pods)-primaries)
 	return pods
+}
+
+// awaitRoles waits until every node lists every other once, and so many of them as replicas.
+func (w *world) awaitRoles(pods []*testPod, replicas int) {
+	w.t.Helper()
+	eventually(w.t, "all know of the replicas", func() (bool, string) {
+		for _, p := range pods {
+			info := p.info()
+			if info == nil {
+				return false, p.name + " does not answer"
+			}
+			follow := 0
+			for _, n := range info.Table {
+				if n.PrimaryID != "" {
+					follow++
+				}
+			}
+			if follow != replicas || len(info.Table) != len(pods) {
+				return false, fmt.Sprintf("%s lists %d nodes, %d of them replicas", p.name, len(info.Table), follow)
+			}
+		}
+		return true, ""
+	})
 }
 
 // awaitWhole waits until every node sees every other, all slots are served and all replicas follow.

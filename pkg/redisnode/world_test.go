@@ -490,8 +490,9 @@ func (p *testPod) problem(nodes int) string {
 	case info.Self().Role == cluster.Primary && info.Self().Slots.IsEmpty():
 		return "has no role"
 	}
-	// Only then its agent lets it take over: it looks five times a second.
-	if s := p.status(); s.Role == roleReplica && !s.Synced {
+	// Only then its agent lets it take over: it looks five times a second, and may have seen a primary last. One that does
+	// not run is not waited for.
+	if s := p.status(); info.Self().Role == cluster.Replica && s.PodName != "" && !s.Synced {
 		return "its agent has not seen it in sync"
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,47 @@ func shard(t *testing.T) cluster.Table {
 		t.Fatal(err)
 	}
 	return table
+}
+
+// A replica that has only begun to load says that it has a copy, which is waited for: it is no copy that is lost.
+func TestNextCopy_Loading(t *testing.T) {
+	t.Parallel()
+	info := &cluster.NodeInfo{Loading: true, Table: shard(t)}
+	for i := range info.Table {
+		info.Table[i].Flags.Myself = info.Table[i].ID == idB
+	}
+	s := agent.Status{Phase: agent.PhaseRunning}
+	describe(&s, info)
+	choice := nextCopy(shard(t), map[cluster.NodeID]peer{idB: {Status: s}, idC: {}})
+	if choice.verdict != copyNotYet || choice.peer.Status.NodeID != idB {
+		t.Errorf("%+v of %+v", choice, s)
+	}
+}
+
+// Gossip may not have told yet who follows: who may do so is asked, is waited for, and is believed.
+func TestMayFollow(t *testing.T) {
+	t.Parallel()
+	table := shard(t)
+	i := table.Index(idC)
+	table[i].Role, table[i].PrimaryID = cluster.Primary, ""
+	if got := addressesOfReplicas(table); !slices.Equal(got, []string{"10.0.0.2", "10.0.0.3"}) {
+		t.Errorf("asks %v", got)
+	}
+	found := map[cluster.NodeID]peer{idB: {}}
+	if allAnswered(table, found) {
+		t.Error("who may follow is not waited for")
+	}
+	s := agent.Status{
+		NodeID: idC, Role: rolePrimary, SlotsOwned: 6, Phase: agent.PhaseRunning, LastTakeOver: &agent.TakeOver{PrimaryID: idA},
+	}
+	found[idC] = peer{Status: s}
+	if got := nextCopy(table, found).verdict; got != copyInCharge || !allAnswered(table, found) {
+		t.Errorf("who took over is %v", got)
+	}
+	table[i].Slots = slots(t, "6-9")
+	if got := addressesOfReplicas(table); !slices.Equal(got, []string{"10.0.0.2"}) {
+		t.Errorf("asks %v, one of them an owner of slots", got)
+	}
 }
 
 func TestNextCopy(t *testing.T) {

@@ -66,11 +66,14 @@ func describe(s *agent.Status, info *cluster.NodeInfo) {
 	s.NodeID = string(self.ID)
 	s.SlotsOwned = self.Slots.Len()
 	s.ReplOffset = info.ReplOffset
-	s.HasData = info.Keys > 0
+	s.HasData = info.Keys > 0 || info.Loading // who loads has a data set, and not yet what is in it
 	s.Role = roleName(self.Role)
 	if self.Role == cluster.Replica {
 		s.PrimaryID = string(self.PrimaryID)
 		s.LinkUp = info.LinkUp
+		if info.Loading {
+			s.Role = "" // a copy that is waited for: nobody can turn to it
+		}
 	}
 	describeTable(s, info.Table)
 }

@@ -23,6 +23,10 @@ func TestSettings(t *testing.T) {
 	c := env.InstallCluster(t, ns, "demo", "image.tag=7.0", "image.pullPolicy=Never")
 	c.WaitReady(t, 2*time.Minute)
 	pods := running(t, c)
+	// A new node has a shorter one until its agent has seen that it is in sync.
+	framework.Eventually(t, time.Minute, "all nodes have their node-timeout", func(ctx context.Context) error {
+		return everyNodeHas(ctx, c, map[string]string{"cluster-node-timeout": "15000"})
+	})
 	before, err := c.Witness().Settings(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -82,5 +82,6 @@ func meantAnything(old, now any) bool {
 		return true
 	}
 	return a.Generation != b.Generation || rehearsed(a) != rehearsed(b) || givenUp(a) != givenUp(b) ||
+		a.Annotations[redisv1.AnnotationApprovedRevision] != b.Annotations[redisv1.AnnotationApprovedRevision] ||
 		(b.DeletionTimestamp != nil && a.DeletionTimestamp == nil)
 }

@@ -106,7 +106,7 @@ func placementOf(rc *redisv1.RedisCluster, v cluster.View) (redisv1.NodesPlaceme
 
 // updateOf is how far the pods are what the spec says.
 func updateOf(rc *redisv1.RedisCluster, v cluster.View) *redisv1.UpdateStatus {
-	s := &redisv1.UpdateStatus{Template: objects.TemplateHash(rc)}
+	s := &redisv1.UpdateStatus{Revision: objects.UpdateHash(rc)}
 	for _, m := range v.Members {
 		if !m.Pod.Outdated {
 			s.UpdatedPods++

@@ -167,24 +167,53 @@ func TestUpdate_Supervised(t *testing.T) {
 	for _, wanted := range []string{"redis:8.0.2", "redis:8.6.3"} {
 		f.what = wanted
 		f.change(image(wanted))
-		for range 100 {
-			_ = f.lookFresh("shop")
-			f.hold()
-			f.pass()
-		}
-		if c := f.condition("shop", redisv1.ConditionProgressing); c.Reason != plan.UpdateAwaitsApproval {
-			t.Fatalf("%s: %+v\n%s", f.what, c, f)
-		}
+		f.untilHeld()
 		rc := f.cluster("shop")
 		if rc.Status.Update.UpdatedPods != 3 {
 			t.Errorf("%s: %d pods are updated, want 3", f.what, rc.Status.Update.UpdatedPods)
 		}
 		f.settled("shop")
 		edit(f.api, "shop", "demo", func(rc *redisv1.RedisCluster) {
-			rc.Annotations = map[string]string{redisv1.AnnotationApprovedTemplate: rc.Status.Update.Template}
+			rc.Annotations = map[string]string{redisv1.AnnotationApprovedRevision: rc.Status.Update.Revision}
 		})
 		f.converge("shop")
 		f.runs(wanted)
+	}
+}
+
+// Who has agreed to a template has not agreed to a setting that comes later, and for which masters start again.
+func TestUpdate_SupervisedSetting(t *testing.T) {
+	t.Parallel()
+	f := newCluster(t, clustertest.Settings{Seed: 3}, supervised)
+	approve := func() {
+		edit(f.api, "shop", "demo", func(rc *redisv1.RedisCluster) {
+			rc.Annotations = map[string]string{redisv1.AnnotationApprovedRevision: rc.Status.Update.Revision}
+		})
+	}
+	f.change(image("redis:8.0.2"))
+	f.untilHeld()
+	approve()
+	f.converge("shop")
+	f.change(func(rc *redisv1.RedisCluster) { rc.Spec.Config = redisv1.Config{"databases": "4"} })
+	f.untilHeld()
+	if n := f.cluster("shop").Status.Update.UpdatedPods; n != 3 {
+		t.Errorf("%d pods are updated, want 3", n)
+	}
+	approve()
+	f.converge("shop")
+	f.everywhere("databases", "4")
+}
+
+// untilHeld lets a supervised update go as far as it goes by itself.
+func (f *fixture) untilHeld() {
+	f.t.Helper()
+	for range 100 {
+		_ = f.lookFresh("shop")
+		f.hold()
+		f.pass()
+	}
+	if c := f.condition("shop", redisv1.ConditionProgressing); c.Reason != plan.UpdateAwaitsApproval {
+		f.t.Fatalf("%s: %+v\n%s", f.what, c, f)
 	}
 }
 

@@ -33,9 +33,9 @@ func wanted(rc *redisv1.RedisCluster) plan.Wanted {
 	}
 }
 
-// approved says that somebody has agreed to the update to this very template.
+// approved says that somebody has agreed to the update to this very revision.
 func approved(rc *redisv1.RedisCluster) bool {
-	return rc.Annotations[redisv1.AnnotationApprovedTemplate] == objects.TemplateHash(rc)
+	return rc.Annotations[redisv1.AnnotationApprovedRevision] == objects.UpdateHash(rc)
 }
 
 // hibernating says that pods have begun to go for hibernation: what the status said last.

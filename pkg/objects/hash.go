@@ -33,6 +33,13 @@ func TemplateHash(rc *redisv1.RedisCluster) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// UpdateHash is the hash of all that the spec starts a node with: its pod, and redis.conf, of which some directives
+// are read only then. Who agrees to an update agrees to this.
+func UpdateHash(rc *redisv1.RedisCluster) string {
+	sum := sha256.Sum256([]byte(TemplateHash(rc) + "\n" + redisConf(rc)))
+	return hex.EncodeToString(sum[:8])
+}
+
 // Outdated says whether a pod was made from another template than the spec has now.
 func Outdated(pod *corev1.Pod, rc *redisv1.RedisCluster) bool {
 	return pod.Annotations[redisv1.AnnotationTemplateHash] != TemplateHash(rc)

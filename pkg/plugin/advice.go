@@ -25,10 +25,11 @@ func advice(rc *redisv1.RedisCluster) []string {
 	return found
 }
 
-// reasonOf is the reason of a condition; "" when the condition is not there or answers an older spec.
+// reasonOf is the reason of a condition; "" when the condition is not there, or answers an older spec or what a person
+// has answered since.
 func reasonOf(rc *redisv1.RedisCluster, condition string) string {
 	c := meta.FindStatusCondition(rc.Status.Conditions, condition)
-	if c == nil || outdated(rc) || rc.DeletionTimestamp != nil {
+	if c == nil || outdated(rc) || rc.DeletionTimestamp != nil || !heard(rc, c.Reason) {
 		return ""
 	}
 	return c.Reason

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -9,13 +10,14 @@ import (
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
 // held is a supervised update that has come to its masters.
 func held() *redisv1.RedisCluster {
 	rc := converged("default", "demo")
 	rc.Spec.Update.Strategy = redisv1.UpdateSupervised
-	rc.Status.Update = &redisv1.UpdateStatus{Template: "abc", UpdatedPods: 3}
+	rc.Status.Update = &redisv1.UpdateStatus{Revision: "abc", UpdatedPods: 3}
 	for i := range rc.Status.Nodes {
 		rc.Status.Nodes[i].Outdated = rc.Status.Nodes[i].Role == redisv1.RoleMaster
 	}
@@ -33,7 +35,7 @@ func TestApprove(t *testing.T) {
 		}
 	}
 	rc, err := f.clients.get(t.Context(), "demo")
-	if err != nil || rc.Annotations[redisv1.AnnotationApprovedTemplate] != "abc" {
+	if err != nil || rc.Annotations[redisv1.AnnotationApprovedRevision] != "abc" {
 		t.Errorf("annotations %v, %v", rc.Annotations, err)
 	}
 	golden(t, "approve", f.out.String())
@@ -51,6 +53,27 @@ func TestApprove(t *testing.T) {
 	golden(t, "why_held", Why(held(), nil, now))
 }
 
+// What was approved is waited for, although the operator's last word is that it stands still for it; what was not
+// ends the wait.
+func TestApprove_UntilDone(t *testing.T) {
+	t.Parallel()
+	approved, atWork := held(), held()
+	approved.Annotations = map[string]string{redisv1.AnnotationApprovedRevision: "abc"}
+	atWork.Status.Conditions[0] = condition(redisv1.ConditionProgressing, metav1.ConditionTrue, plan.RollingUpdate, "so it is")
+	f := newFixture("default", nil)
+	script(t, f, approved, atWork, converged("default", "demo"))
+	if err := f.run(t.Context(), "status", "demo", "--until-done"); err != nil {
+		t.Errorf("after an approval: %v", err)
+	}
+	other := held()
+	other.Annotations = map[string]string{redisv1.AnnotationApprovedRevision: "the one before"}
+	f = newFixture("default", nil)
+	script(t, f, other)
+	if err := f.run(t.Context(), "status", "demo", "--until-done"); !errors.Is(err, ErrNotDone) {
+		t.Errorf("without one of this revision: %v", err)
+	}
+}
+
 // A plan for another image says which pod is replaced when, and moves no slot.
 func TestPlan_Template(t *testing.T) {
 	t.Parallel()
@@ -65,7 +88,19 @@ func TestPlan_Template(t *testing.T) {
 	}
 	p = &prospect{rc: held(), before: held()}
 	p.outline(nil)
-	if p.failover != 3 || len(p.status.Steps) != 6 {
+	if p.failover != 3 || len(p.status.Steps) != 7 || !strings.Contains(p.status.Steps[0], "approve -n default demo") {
 		t.Errorf("%d failovers, steps %q", p.failover, p.status.Steps)
+	}
+	after.Spec.Update.Strategy = redisv1.UpdateSupervised
+	p = &prospect{rc: after, before: before}
+	p.outline(nil)
+	if len(p.status.Steps) != 10 || !strings.HasPrefix(p.status.Steps[3], "waiting for a person") {
+		t.Errorf("steps %q: the wait is not between replicas and primaries", p.status.Steps)
+	}
+	after.Annotations = map[string]string{redisv1.AnnotationApprovedRevision: objects.UpdateHash(after)}
+	p = &prospect{rc: after, before: before}
+	p.outline(nil)
+	if len(p.status.Steps) != 9 {
+		t.Errorf("what is approved waits: %q", p.status.Steps)
 	}
 }

@@ -475,8 +475,11 @@ func TestWantedOf(t *testing.T) {
 	rc := moving("default", "demo")
 	two, no := int32(2), false
 	rc.Spec.ReplicationFactor, rc.Spec.Placement.ZoneAware, rc.Spec.Migration.Engine = &two, &no, redisv1.EngineSlotsOnly
-	rc.Spec.Paused = true
-	want := plan.Wanted{Primaries: 4, Replicas: 2, Bootstrapped: true, Moving: true, Overfill: true}
+	rc.Spec.Paused, rc.Spec.Update.Strategy = true, redisv1.UpdateSupervised
+	want := plan.Wanted{
+		Primaries: 4, Replicas: 2, Bootstrapped: true, Moving: true, Overfill: true,
+		Object: "-n default rdc/demo", HoldPrimaries: true,
+	}
 	if got := wantedOf(rc); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

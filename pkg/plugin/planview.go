@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
 // wantedOf is what a spec asks for, in the words of the rules. The spec has its defaults.
@@ -19,6 +21,9 @@ func wantedOf(rc *redisv1.RedisCluster) plan.Wanted {
 		ZoneAware:    *rc.Spec.Placement.ZoneAware,
 		Moving:       rc.Status.Migration != nil,
 		Overfill:     rc.Spec.Migration.Engine == redisv1.EngineSlotsOnly,
+		Object:       fmt.Sprintf("-n %s rdc/%s", rc.Namespace, rc.Name),
+		HoldPrimaries: rc.Spec.Update.Strategy == redisv1.UpdateSupervised &&
+			rc.Annotations[redisv1.AnnotationApprovedRevision] != objects.UpdateHash(rc),
 	}
 }
 

@@ -83,6 +83,9 @@ func huge() *redisv1.RedisCluster {
 // standing is a RedisCluster that does nothing for this reason.
 func standing(reason, message string) *redisv1.RedisCluster {
 	rc := converged("default", "demo")
+	if reason == redisv1.ReasonDryRun {
+		rc.Annotations = map[string]string{redisv1.AnnotationDryRun: "true"}
+	}
 	rc.Status.Conditions[0] = condition(redisv1.ConditionProgressing, metav1.ConditionFalse, reason, message)
 	return rc
 }

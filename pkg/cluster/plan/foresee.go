@@ -43,7 +43,7 @@ func Outline(w Wanted, v cluster.View) Outlined {
 		return Outlined{Waits: "slots have owners that are in no pod"}
 	}
 	for range 8 * (len(v.Members) + w.Pods() + 1) {
-		if !f.goOn() {
+		if !f.goOn() && !f.approve() {
 			break
 		}
 	}
@@ -165,6 +165,19 @@ func (f *foreseer) goOn() bool {
 		return false
 	}
 	return false
+}
+
+// approve has a person approve what is held, once everything else is done, and says whether anything is. What comes
+// after it is part of the outline: it is what would be approved.
+func (f *foreseer) approve() bool {
+	held, ok := reportHeldUpdate(f.w, f.v)
+	if !ok || f.out.Waits != "" || f.out.Refused != "" {
+		return false
+	}
+	f.flush()
+	f.say("waiting for a person: " + held.Message)
+	f.w.HoldPrimaries = false
+	return true
 }
 
 // take carries out a step on the view, and says so.

@@ -16,9 +16,9 @@ const (
 	AnnotationTemplateHash = "redisoperator.io/template-hash"
 	// AnnotationRedisnodeImage is the image of the agent in a pod, as it was asked for.
 	AnnotationRedisnodeImage = "redisoperator.io/redisnode-image"
-	// AnnotationApprovedTemplate is set by kubectl redis-cluster approve on a RedisCluster, to the hash of a template:
+	// AnnotationApprovedRevision is set by kubectl redis-cluster approve on a RedisCluster, to its status.update.revision:
 	// masters may be replaced by pods of it although spec.update.strategy is Supervised.
-	AnnotationApprovedTemplate = "redisoperator.io/approved-template"
+	AnnotationApprovedRevision = "redisoperator.io/approved-revision"
 	// AnnotationDryRun is set by users, to "true" on a RedisCluster: everything is planned, and nothing is done.
 	AnnotationDryRun = "redisoperator.io/dry-run"
 	// AnnotationGiveUpSlots is set by users, to slots like "0-5460,8000": these may be given out again, empty, when they

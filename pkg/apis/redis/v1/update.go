@@ -28,9 +28,9 @@ const (
 
 // UpdateSpec says how pods get what has changed: spec.podTemplate, or the agent of a new operator.
 type UpdateSpec struct {
-	// Strategy says how far a change of spec.podTemplate goes by itself. Automatic replaces all pods, one at a time:
-	// replicas first, and a master once a replica has taken its place. Supervised stops before masters, until somebody
-	// has run kubectl redis-cluster approve.
+	// Strategy says how far a change goes by itself for which pods are replaced: of spec.podTemplate, or of a setting
+	// that is only read at the start. Automatic replaces all pods, one at a time: replicas first, and a master once a
+	// replica has taken its place. Supervised stops before masters, until somebody has run kubectl redis-cluster approve.
 	// +optional
 	// +kubebuilder:default=Automatic
 	Strategy UpdateStrategy `json:"strategy,omitempty"`
@@ -50,10 +50,11 @@ type UpdateSpec struct {
 
 // UpdateStatus is how far the pods are what the spec says.
 type UpdateStatus struct {
-	// Template is the hash of what pods are made from by the spec.
+	// Revision is the hash of what nodes are started with by the spec: the template of their pods, and redis.conf. An
+	// approval is for one revision.
 	// +optional
-	Template string `json:"template,omitempty"`
-	// UpdatedPods is the number of pods that are made from it.
+	Revision string `json:"revision,omitempty"`
+	// UpdatedPods is the number of pods that need not be replaced for it.
 	// +optional
 	UpdatedPods int32 `json:"updatedPods"`
 }

@@ -14,9 +14,9 @@ import (
 //
 // UpdateSpec says how pods get what has changed: spec.podTemplate, or the agent of a new operator.
 type UpdateSpecApplyConfiguration struct {
-	// Strategy says how far a change of spec.podTemplate goes by itself. Automatic replaces all pods, one at a time:
-	// replicas first, and a master once a replica has taken its place. Supervised stops before masters, until somebody
-	// has run kubectl redis-cluster approve.
+	// Strategy says how far a change goes by itself for which pods are replaced: of spec.podTemplate, or of a setting
+	// that is only read at the start. Automatic replaces all pods, one at a time: replicas first, and a master once a
+	// replica has taken its place. Supervised stops before masters, until somebody has run kubectl redis-cluster approve.
 	Strategy *redisv1.UpdateStrategy `json:"strategy,omitempty"`
 	// MaxUnavailable is how many pods of the cluster are replaced at the same time.
 	MaxUnavailable *int32 `json:"maxUnavailable,omitempty"`

@@ -10,9 +10,10 @@ package v1
 //
 // UpdateStatus is how far the pods are what the spec says.
 type UpdateStatusApplyConfiguration struct {
-	// Template is the hash of what pods are made from by the spec.
-	Template *string `json:"template,omitempty"`
-	// UpdatedPods is the number of pods that are made from it.
+	// Revision is the hash of what nodes are started with by the spec: the template of their pods, and redis.conf. An
+	// approval is for one revision.
+	Revision *string `json:"revision,omitempty"`
+	// UpdatedPods is the number of pods that need not be replaced for it.
 	UpdatedPods *int32 `json:"updatedPods,omitempty"`
 }
 
@@ -22,11 +23,11 @@ func UpdateStatus() *UpdateStatusApplyConfiguration {
 	return &UpdateStatusApplyConfiguration{}
 }
 
-// WithTemplate sets the Template field in the declarative configuration to the given value
+// WithRevision sets the Revision field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the Template field is set to the value of the last call.
-func (b *UpdateStatusApplyConfiguration) WithTemplate(value string) *UpdateStatusApplyConfiguration {
-	b.Template = &value
+// If called multiple times, the Revision field is set to the value of the last call.
+func (b *UpdateStatusApplyConfiguration) WithRevision(value string) *UpdateStatusApplyConfiguration {
+	b.Revision = &value
 	return b
 }
 

@@ -81,6 +81,12 @@ func plain(word string) string {
 	return lower
 }
 
+// Bytes is an amount of memory as servers read it, 100mb for example.
+func Bytes(value string) (int64, bool) {
+	n, err := strconv.ParseInt(plain(strings.TrimSpace(value)), 10, 64)
+	return n, err == nil
+}
+
 // events are the flags of notify-keyspace-events, each as a letter, sorted. A stands for most of them.
 func events(value string) []string {
 	letters := strings.Split(strings.ReplaceAll(value, "A", "g$lshzxetd"), "")

@@ -123,6 +123,8 @@ type Pod struct {
 	Ready   bool
 	// Process tells one start of redis in the pod from the next.
 	Process string
+	// MemoryLimit is what redis may take in it at the moment, in bytes; 0: no limit.
+	MemoryLimit int64
 	// HostGone says that the Kubernetes node that it was on is gone for good, and redis with it: the node was deleted, or
 	// somebody who knows has said so by the taint node.kubernetes.io/out-of-service.
 	HostGone bool

@@ -106,7 +106,8 @@ type apiServer struct {
 	tracker clienttesting.ObjectTracker
 	born    int
 	version int
-	asked   []string // all requests of the operator, reads too
+	asked   []string                     // all requests of the operator, reads too
+	labels  map[string]map[string]string // that the operator has applied
 	// changed is the names of the objects that were written, in order, by resource.
 	changed map[string][]types.NamespacedName
 }
@@ -125,7 +126,7 @@ func newAPIServer(life *lifeline, now func() time.Time) *apiServer {
 	scheme := testScheme()
 	a := &apiServer{
 		kube: &fake.Clientset{}, redis: &redisfake.Clientset{}, life: life, now: now,
-		changed: map[string][]types.NamespacedName{},
+		changed: map[string][]types.NamespacedName{}, labels: map[string]map[string]string{},
 		tracker: clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder()),
 	}
 	for _, client := range []*clienttesting.Fake{&a.kube.Fake, &a.redis.Fake} {
@@ -206,11 +207,35 @@ func (a *apiServer) change(action clienttesting.Action) (runtime.Object, error) 
 		if err != nil {
 			return nil, err
 		}
+		if action.GetPatchType() == types.ApplyPatchType {
+			if err := a.disown(gvr, accessor(obj), action.GetPatch()); err != nil {
+				return nil, err
+			}
+		}
 		return obj, a.store(gvr, obj)
 	case clienttesting.DeleteActionImpl:
 		return nil, a.remove(action)
 	}
 	return nil, fmt.Errorf("the API server of the tests does not know %T", action)
+}
+
+// disown takes away the labels that the operator has applied before and does not apply any more.
+func (a *apiServer) disown(gvr schema.GroupVersionResource, m metav1.Object, patch []byte) error {
+	var applied struct {
+		Metadata struct{ Labels map[string]string }
+	}
+	if err := json.Unmarshal(patch, &applied); err != nil {
+		return err
+	}
+	key, labels := gvr.Resource+" "+m.GetNamespace()+"/"+m.GetName(), m.GetLabels()
+	for name := range a.labels[key] {
+		if _, still := applied.Metadata.Labels[name]; !still {
+			delete(labels, name)
+		}
+	}
+	m.SetLabels(labels)
+	a.labels[key] = applied.Metadata.Labels
+	return nil
 }
 
 func (a *apiServer) create(gvr schema.GroupVersionResource, obj runtime.Object) (runtime.Object, error) {

@@ -177,6 +177,8 @@ func podOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Pod {
 		Process:    processOf(pod),
 		Outdated:   objects.Outdated(pod, rc),
 		Trouble:    troubleOf(pod),
+
+		MemoryLimit: memoryLimitOf(pod),
 	}
 }
 

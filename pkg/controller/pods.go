@@ -52,6 +52,20 @@ func processOf(pod *corev1.Pod) string {
 	return ""
 }
 
+// memoryLimitOf is the memory limit that the kubelet has given the container redis. The one in the spec may be what is
+// asked of the kubelet.
+func memoryLimitOf(pod *corev1.Pod) int64 {
+	if s := redisStatus(pod); s != nil && s.Resources != nil {
+		return s.Resources.Limits.Memory().Value()
+	}
+	for i := range pod.Spec.Containers {
+		if c := &pod.Spec.Containers[i]; c.Name == redisv1.ContainerRedis {
+			return c.Resources.Limits.Memory().Value()
+		}
+	}
+	return 0
+}
+
 func redisStatus(pod *corev1.Pod) *corev1.ContainerStatus {
 	i := slices.IndexFunc(pod.Status.ContainerStatuses,
 		func(s corev1.ContainerStatus) bool { return s.Name == redisv1.ContainerRedis })

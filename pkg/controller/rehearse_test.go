@@ -103,8 +103,11 @@ func TestMeantAnything(t *testing.T) {
 		edit func(*redisv1.RedisCluster)
 		want bool
 	}{
-		"dry-run is set":     {dryRun("true"), true},
-		"dry-run is no":      {dryRun("no"), false},
+		"dry-run is set": {dryRun("true"), true},
+		"dry-run is no":  {dryRun("no"), false},
+		"an approval": {func(rc *redisv1.RedisCluster) {
+			rc.Annotations = map[string]string{redisv1.AnnotationApprovedRevision: "b"}
+		}, true},
 		"another annotation": {func(rc *redisv1.RedisCluster) { rc.Annotations = map[string]string{"a": "b"} }, false},
 		"the spec":           {func(rc *redisv1.RedisCluster) { rc.Generation++ }, true},
 		"the status":         {func(rc *redisv1.RedisCluster) { rc.Status.Pods++ }, false},

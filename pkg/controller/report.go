@@ -222,14 +222,27 @@ func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 		c.Reason, c.Message = o.decision.Reason, o.decision.Message
 	case len(o.loops) > 0:
 		c.Reason, c.Message = redisv1.ReasonSyncLoop, strings.Join(o.loops, "; ")
-	case o.refused != "":
-		c.Reason, c.Message = redisv1.ReasonSettingRefused, o.refused
-	case o.kept != "":
-		c.Reason, c.Message = redisv1.ReasonSettingKept, o.kept
 	default:
+		c.Reason, c.Message = settingsFault(rc, o)
+	}
+	if c.Reason == "" {
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, redisv1.ReasonHealthy, "nothing is wrong"
 	}
 	return c
+}
+
+// settingsFault is what is wrong with the settings of nodes, and why; "" when nothing is.
+func settingsFault(rc *redisv1.RedisCluster, o outcome) (reason, message string) {
+	if o.refused != "" {
+		return redisv1.ReasonSettingRefused, o.refused
+	}
+	if o.kept != "" {
+		return redisv1.ReasonSettingKept, o.kept
+	}
+	if message = noHeadroom(rc); message != "" {
+		return redisv1.ReasonNoHeadroom, message
+	}
+	return "", ""
 }
 
 // failingPods names the pods that cannot start and why, in the view's order.

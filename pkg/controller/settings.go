@@ -43,8 +43,9 @@ func (c *Controller) compareSettings(
 		for i, said := range c.readSettings(ctx, l, a, *view) {
 			switch m := &view.Members[i]; {
 			case said.live != nil:
-				l.judge(m, said, wanted)
-				l.noteKept(m.Pod.Name, said, wanted)
+				own := directives(objects.DirectivesWithin(rc, m.Pod.MemoryLimit))
+				l.judge(m, said, own)
+				l.noteKept(m.Pod.Name, said, own)
 				view.Unwritten = written != conf
 			case broken(*m) && written == conf:
 				l.restarts[process(*m)] = launchDrifts(askLaunch(ctx, a, m.Pod), wanted)

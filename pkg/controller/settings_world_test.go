@@ -25,6 +25,7 @@ type server struct {
 var byItself = map[string]string{
 	"maxmemory": "0", "maxmemory-policy": "noeviction", "hz": "10", "maxclients": "10000", "databases": "16",
 	"save": "3600 1 300 100 60 10000", "timeout": "0", "appendfsync": "everysec", "shutdown-on-sigterm": "default",
+	"client-output-buffer-limit": "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
 }
 
 // newServer is a server that was started with the ConfigMap as it is.

@@ -14,9 +14,9 @@ const nodeTimeout = "cluster-node-timeout"
 // that begins with nothing in it asks again, and is told the same.
 type settings struct {
 	at       time.Time
-	settled  bool   // nothing was left to be set at the last comparison
-	refusal  string // what is refused of the spec, in the server's words; "": nothing
-	compared map[string]bool
+	settled  bool                       // nothing was left to be set at the last comparison
+	refusal  string                     // what is refused of the spec, in the server's words; "": nothing
+	compared map[string]int64           // by process: the memory limit that it had then
 	launches map[string]launch          // by process
 	restarts map[string][]cluster.Drift // by process: what it takes only at its start
 	taken    map[string]string          // out of the spec, with the values that were written
@@ -38,10 +38,10 @@ func (l *settings) reset() {
 	l.refused, l.asked, l.resting = map[word]string{}, map[string][]word{}, map[string]time.Time{}
 }
 
-// knows says that every node that runs has been compared since it was started.
+// knows says that every node that runs has been compared since it was started, and since it was given other memory.
 func (l *settings) knows(v cluster.View) bool {
 	for _, m := range v.Members {
-		if m.Seen() && !l.compared[process(m)] {
+		if limit, compared := l.compared[process(m)]; m.Seen() && (!compared || limit != m.Pod.MemoryLimit) {
 			return false
 		}
 	}
@@ -51,7 +51,7 @@ func (l *settings) knows(v cluster.View) bool {
 // begin begins a comparison.
 func (l *settings) begin(now time.Time) {
 	l.at, l.settled, l.refusal = now, true, ""
-	l.compared, l.restarts, l.kept = map[string]bool{}, map[string][]cluster.Drift{}, nil
+	l.compared, l.restarts, l.kept = map[string]int64{}, map[string][]cluster.Drift{}, nil
 	if l.launches == nil {
 		l.launches, l.fixed = map[string]launch{}, map[word]bool{}
 	}
@@ -60,7 +60,7 @@ func (l *settings) begin(now time.Time) {
 // judge says what is to be done about what a node does not run with as it should: to set it, to start the node again,
 // or nothing.
 func (l *settings) judge(m *cluster.Member, said said, wanted []cluster.Setting) {
-	l.compared[process(*m)] = true
+	l.compared[process(*m)] = m.Pod.MemoryLimit
 	asSpec := map[string]string{}
 	for _, s := range wanted {
 		asSpec[s.Name] = s.Value
@@ -105,14 +105,16 @@ func (l *settings) end(v *cluster.View) {
 		if l.refusal != "" {
 			m.Drift = nil
 		}
-		l.settled = l.settled && len(m.Drift) == 0 && (!m.Seen() || l.compared[process(*m)])
+		_, compared := l.compared[process(*m)]
+		l.settled = l.settled && len(m.Drift) == 0 && (!m.Seen() || compared)
 	}
 	if l.refusal != "" || v.Unwritten { // a pod that is replaced now would start with what was written before
 		clear(l.restarts)
 	}
 	v.Unwritten = v.Unwritten && l.refusal == ""
+	l.settled = l.settled && !v.Unwritten // what was cleared is to be found again
 	for known := range l.launches {
-		if !l.compared[known] {
+		if _, runs := l.compared[known]; !runs {
 			delete(l.launches, known)
 		}
 	}

@@ -37,7 +37,7 @@ func redisConf(rc *redisv1.RedisCluster) string {
 	if rc.Spec.Recovery.Crash == redisv1.CrashRestart {
 		b.WriteString(crashRestart)
 	}
-	for _, d := range ownDirectives(rc) {
+	for _, d := range ownDirectives(rc, MemoryLimit(rc)) {
 		fmt.Fprintf(&b, "%s %s\n", d.name, d.value)
 	}
 	if len(rc.Spec.Config) > 0 {
@@ -49,10 +49,10 @@ func redisConf(rc *redisv1.RedisCluster) string {
 	return b.String()
 }
 
-// ownDirectives are the operator's. A directive that the user sets replaces the operator's and does not follow it,
-// because some, such as save, add up.
-func ownDirectives(rc *redisv1.RedisCluster) []directive {
-	all := slices.Concat(clusterDirectives(), memoryDirectives(rc), persistenceDirectives(rc))
+// ownDirectives are the operator's, with this memory limit of the container redis. A directive that the user sets
+// replaces the operator's and does not follow it, because some, such as save, add up.
+func ownDirectives(rc *redisv1.RedisCluster, limit int64) []directive {
+	all := slices.Concat(clusterDirectives(), memoryDirectives(rc, limit), persistenceDirectives(rc))
 	return slices.DeleteFunc(all, func(d directive) bool {
 		_, set := rc.Spec.Config[d.name]
 		return set
@@ -90,42 +90,6 @@ func clusterDirectives() []directive {
 		{"enable-debug-command", "no"},
 		{"enable-module-command", "no"},
 	}
-}
-
-const (
-	mebibyte = 1 << 20
-	// The backlog is what a replica may miss without a full synchronisation. It is a share of the memory limit, so that
-	// a small node has room for its data.
-	backlogShare   = 64
-	backlogDefault = 16 * mebibyte
-	backlogMin     = 1 * mebibyte
-	backlogMax     = 256 * mebibyte
-)
-
-func memoryDirectives(rc *redisv1.RedisCluster) []directive {
-	limit := memoryLimit(rc)
-	if limit <= 0 {
-		return []directive{{"repl-backlog-size", fmt.Sprint(backlogDefault)}}
-	}
-	percent := int64(redisv1.DefaultMaxmemoryPercent)
-	if rc.Spec.Memory.MaxmemoryPercent != nil {
-		percent = int64(*rc.Spec.Memory.MaxmemoryPercent)
-	}
-	return []directive{
-		{"repl-backlog-size", fmt.Sprint(min(max(limit/backlogShare, backlogMin), backlogMax))},
-		// Divided first: a limit in exabytes must not overflow.
-		{"maxmemory", fmt.Sprint(limit/100*percent + limit%100*percent/100)},
-	}
-}
-
-// memoryLimit is the memory limit of the container redis in bytes; 0 when it has none.
-func memoryLimit(rc *redisv1.RedisCluster) int64 {
-	for _, c := range rc.Spec.PodTemplate.Spec.Containers {
-		if c.Name == redisv1.ContainerRedis {
-			return c.Resources.Limits.Memory().Value()
-		}
-	}
-	return 0
 }
 
 func persistenceDirectives(rc *redisv1.RedisCluster) []directive {

@@ -55,10 +55,13 @@ func TestRedisConf(t *testing.T) {
 		"three quarters of the limit": {
 			edits{memory("1Gi", 75)}, map[string]string{"maxmemory": "805306368", "repl-backlog-size": "16777216"},
 		},
-		"a small node":               {edits{memory("32Mi", 50)}, map[string]string{"maxmemory": "16777216", "repl-backlog-size": "1048576"}},
-		"a big node":                 {edits{memory("64Gi", 75)}, map[string]string{"maxmemory": "51539607552", "repl-backlog-size": "268435456"}},
-		"all of the limit":           {edits{memory("1G", 100)}, map[string]string{"maxmemory": "1000000000"}},
-		"no overflow":                {edits{memory("7Ei", 100)}, map[string]string{"maxmemory": "8070450532247928832"}},
+		"a small node":     {edits{memory("32Mi", 50)}, map[string]string{"maxmemory": "16777216", "repl-backlog-size": "1048576"}},
+		"a big node":       {edits{memory("64Gi", 75)}, map[string]string{"maxmemory": "51539607552", "repl-backlog-size": "268435456"}},
+		"all of the limit": {edits{memory("1G", 100)}, map[string]string{"maxmemory": "1000000000"}},
+		"no overflow":      {edits{memory("7Ei", 100)}, map[string]string{"maxmemory": "8070450532247928832"}},
+		"half of what is left for buffers of replicas": {
+			edits{memory("1Gi", 75)}, map[string]string{"client-output-buffer-limit": "replica|134217728|67108864|60"},
+		},
 		"the user's maxmemory wins":  {edits{memory("1Gi", 75), settings(map[string]redisv1.ConfigValue{"maxmemory": "10mb"})}, map[string]string{"maxmemory": "10mb"}},
 		"ephemeral: nothing on disk": {nil, map[string]string{"save": "", "appendonly": "no", "shutdown-on-sigterm": "-"}},
 		"persistent: append-only file and snapshots": {

@@ -13,9 +13,18 @@ type Directive struct{ Name, Value string }
 
 // Directives are what every node of the cluster is to run with: the operator's and the user's, as the ConfigMap has
 // them. What differs from pod to pod is the agent's and not among them.
-func Directives(rc *redisv1.RedisCluster) []Directive {
+func Directives(rc *redisv1.RedisCluster) []Directive { return DirectivesWithin(rc, 0) }
+
+// DirectivesWithin are what a node is to run with whose container has this memory limit at the moment; 0: none that is
+// known. While that is less than the spec's, or the spec has none any more, maxmemory is a part of what there is: more
+// would be the end of redis.
+func DirectivesWithin(rc *redisv1.RedisCluster, present int64) []Directive {
+	limit := MemoryLimit(rc)
+	if present > 0 && (present < limit || limit <= 0) {
+		limit = present
+	}
 	var all []Directive
-	for _, d := range ownDirectives(rc) {
+	for _, d := range ownDirectives(rc, limit) {
 		all = append(all, liveDirective(d.name, d.value))
 	}
 	for _, name := range slices.Sorted(maps.Keys(rc.Spec.Config)) {

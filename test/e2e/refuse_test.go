@@ -89,6 +89,7 @@ func TestBadInputIsRefused(t *testing.T) {
 			rc.Spec.Storage = redisv1.StorageSpec{Type: redisv1.StoragePersistent, Size: new(resource.MustParse("1Gi"))}
 			rc.Spec.Config = redisv1.Config{"appendonly": "NO", "shutdown-on-sigterm": "nosave force"}
 		}, "spec.hibernate"},
+		"no limit":  {func(rc *redisv1.RedisCluster) { rc.Spec.Memory.MaxmemoryPercent = new(int32(75)) }, "needs a memory limit"},
 		"memory":    {func(rc *redisv1.RedisCluster) { rc.Spec.Memory.MaxmemoryPercent = new(int32(101)) }, "spec.memory.maxmemoryPercent"},
 		"name":      {func(rc *redisv1.RedisCluster) { rc.Name = "demo.with.dots" }, "metadata.name"},
 		"long name": {func(rc *redisv1.RedisCluster) { rc.Name = "demo" + strings.Repeat("x", 60) }, "metadata.name"},

@@ -55,6 +55,9 @@ const (
 	// ReasonSettingKept says that a node keeps a directive that was taken out of the spec: what it has by itself is not
 	// known.
 	ReasonSettingKept = "SettingKept"
+	// ReasonNoHeadroom says that maxmemory leaves too little of the memory limit for buffers of replicas and for pages
+	// that are copied while a snapshot is made: the kernel may end redis.
+	ReasonNoHeadroom = "NoHeadroom"
 	// ReasonSlotsNotMeasured says that slots are shared out by bytes, and a node could not say what its slots hold.
 	ReasonSlotsNotMeasured = "SlotsNotMeasured"
 )

@@ -8,7 +8,6 @@ func SetDefaults(rc *RedisCluster) {
 	s := &rc.Spec
 	setDefault(&s.NumberOfMaster, DefaultNumberOfMaster)
 	setDefault(&s.ReplicationFactor, DefaultReplicationFactor)
-	setDefault(&s.Memory.MaxmemoryPercent, DefaultMaxmemoryPercent)
 	setDefault(&s.Placement.ZoneAware, true)
 	setDefault(&s.Placement.Failback, true)
 	setDefault(&s.Disruption.PodDisruptionBudget, true)

@@ -57,6 +57,7 @@ type RedisClusterList struct {
 // +kubebuilder:validation:XValidation:rule=`(has(self.auth.secretName) ? self.auth.secretName : "") == (has(oldSelf.auth.secretName) ? oldSelf.auth.secretName : "")`,message="spec.auth.secretName cannot be changed yet: rotation comes with a later release"
 // +kubebuilder:validation:XValidation:rule="!has(self.hibernate) || !self.hibernate || self.storage.type == 'PersistentVolumeClaim'",message="spec.hibernate needs spec.storage.type PersistentVolumeClaim: without volumes all data would be gone with the pods"
 // +kubebuilder:validation:XValidation:rule=`!has(self.hibernate) || !self.hibernate || !has(self.config) || !('appendonly' in self.config) || self.config['appendonly'].lowerAscii() != 'no' || !('save' in self.config && (self.config['save'].size() == 0 || self.config['save'] == '""') || 'shutdown-on-sigterm' in self.config && self.config['shutdown-on-sigterm'].lowerAscii().contains('nosave'))`,message="spec.hibernate needs data on the volumes: spec.config.appendonly is no, and spec.config.save is empty or spec.config.shutdown-on-sigterm is nosave"
+// +kubebuilder:validation:XValidation:rule="!has(self.memory) || !has(self.memory.maxmemoryPercent) || (has(self.config) && 'maxmemory' in self.config) || !has(self.podTemplate.spec) || self.podTemplate.spec.containers.exists(c, c.name == 'redis' && has(c.resources) && has(c.resources.limits) && 'memory' in c.resources.limits)",message="spec.memory.maxmemoryPercent needs a memory limit of the container redis in spec.podTemplate: it is a part of it"
 type RedisClusterSpec struct {
 	// NumberOfMaster is the number of masters, which share the 16384 slots. Redis needs three to
 	// agree on a failover. This is the field that `kubectl scale` changes.
@@ -221,11 +222,10 @@ type StorageSpec struct {
 
 // MemorySpec sets maxmemory.
 type MemorySpec struct {
-	// MaxmemoryPercent of the container's memory limit becomes maxmemory, unless spec.config sets
-	// maxmemory or the container has no limit. The rest is head-room for replication buffers and for
-	// copy-on-write while a snapshot is made.
+	// MaxmemoryPercent of the memory limit of the container redis becomes maxmemory, unless spec.config sets it: 75 when
+	// empty. The rest is head-room: half of it for buffers of replicas (client-output-buffer-limit), half for pages
+	// that are copied while a snapshot or a full synchronisation is made. Above 83 the reason NoHeadroom warns of it.
 	// +optional
-	// +kubebuilder:default=75
 	// +kubebuilder:validation:Minimum=10
 	// +kubebuilder:validation:Maximum=100
 	MaxmemoryPercent *int32 `json:"maxmemoryPercent,omitempty"`

@@ -10,9 +10,9 @@ package v1
 //
 // MemorySpec sets maxmemory.
 type MemorySpecApplyConfiguration struct {
-	// MaxmemoryPercent of the container's memory limit becomes maxmemory, unless spec.config sets
-	// maxmemory or the container has no limit. The rest is head-room for replication buffers and for
-	// copy-on-write while a snapshot is made.
+	// MaxmemoryPercent of the memory limit of the container redis becomes maxmemory, unless spec.config sets it: 75 when
+	// empty. The rest is head-room: half of it for buffers of replicas (client-output-buffer-limit), half for pages
+	// that are copied while a snapshot or a full synchronisation is made. Above 83 the reason NoHeadroom warns of it.
 	MaxmemoryPercent *int32 `json:"maxmemoryPercent,omitempty"`
 }
 

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/redisoperator/redis-operator/pkg/agent"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/redis"
 )
 
@@ -39,8 +40,12 @@ type Agent struct {
 	lease        lease
 	lived        atomic.Bool // redis has lived, and its death is not settled
 	lastTakeOver atomic.Pointer[agent.TakeOver]
-	settled      bool // only the monitor's loop uses it
-	hastened     bool // as settled: a new replica has been made to ping often
+
+	// Only the monitor's loop uses these.
+	settled     bool                         // redis has its node-timeout
+	hastened    bool                         // a new replica has been made to ping often
+	hastenedFor map[cluster.NodeID]time.Time // the pings whose lack of an answer redis was made to see: see suspect
+	owedTimeout string                       // the node-timeout that redis is to have again; "" when it has it
 }
 
 // New makes an agent. It reads its state and starts nothing.
@@ -108,6 +113,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.node.run(ctx, func(ctx context.Context, look snapshot) {
 			a.remember(look)
 			a.settle(ctx, look)
+			a.suspect(ctx, look)
 		})
 		return nil
 	})

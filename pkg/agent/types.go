@@ -192,10 +192,18 @@ type Death struct {
 	// knows otherwise has not heard of slots that moved, and refuses. "": what the replica knows is good enough.
 	Slots string `json:"slots,omitempty"`
 	Epoch uint64 `json:"epoch,omitempty"`
+	// Leaving are those of them that were on their way to others: some of their keys are there by now.
+	Leaving []Leaving `json:"leaving,omitempty"`
 	// Offset is how far the primary's stream of writes was when its agent last looked; 0 when that is not known.
 	Offset int64 `json:"offset,omitempty"`
 	// Millis is how long ago its death was seen.
 	Millis int64 `json:"millis,omitempty"`
+}
+
+// Leaving are slots that a primary was giving to another node.
+type Leaving struct {
+	Slots string `json:"slots"` // ranges: "0-5460,6000"
+	To    string `json:"to"`    // the node's ID
 }
 
 // IntroduceRequest has a node tell another what it owns, by CLUSTER MEET: POST /v1/introduce. The other is one that the

@@ -32,8 +32,7 @@ func TestParseHeard(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	for _, bad := range []string{"soon", "-1"} {
-		text := strings.Replace(text, "1700000002250", bad, 1)
-		if got, err := cluster.ParseHeard(text); !errors.Is(err, cluster.ErrNodes) {
+		if got, err := cluster.ParseHeard(strings.Replace(text, "1700000002250", bad, 1)); !errors.Is(err, cluster.ErrNodes) {
 			t.Errorf("a ping sent at %q: %+v, %v", bad, got, err)
 		}
 	}

@@ -78,6 +78,9 @@ var (
 	// ErrLate says that what may only be done until a time was not done, because that had passed.
 	ErrLate = errors.New("too late")
 
+	// ErrNotMarked says that a node has taken over, and does not know of all slots that its primary was giving away.
+	ErrNotMarked = errors.New("slots that are on their way are not marked")
+
 	// errHangsUp marks the replies after which the server closes the connection.
 	errHangsUp = errors.New("server hangs up")
 )

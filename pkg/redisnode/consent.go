@@ -74,7 +74,11 @@ func (a *Agent) takeHeld(
 	if err != nil {
 		return nil, err
 	}
-	if err := a.clients.TakeOverBefore(ctx, ep, until); err != nil {
+	leaving, err := leavingFrom(&held.Reign, info)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.marked(a.clients.TakeOverBefore(ctx, ep, until, leaving)); err != nil {
 		return nil, fmt.Errorf("%w: %w", errMayTakeOver, err)
 	}
 	return info, nil

@@ -67,7 +67,16 @@ func (a *Agent) takeAlone(
 	if err != nil {
 		return nil, err
 	}
-	if err := a.clients.Failover(ctx, ep, mode); err != nil && !errors.Is(err, redis.ErrNotReplica) {
+	if mode == redis.Takeover {
+		var leaving []redis.Leaving
+		if leaving, err = leavingFrom(r.Death, info); err != nil {
+			return nil, err
+		}
+		err = a.marked(a.clients.TakeOver(ctx, ep, leaving))
+	} else {
+		err = a.clients.Failover(ctx, ep, mode)
+	}
+	if err != nil && !errors.Is(err, redis.ErrNotReplica) {
 		return nil, err
 	}
 	return info, nil

@@ -108,7 +108,7 @@ func (a *Agent) giveSlots(ctx context.Context, table cluster.Table, start time.T
 
 // deathOf is what a node that does not run says of itself, from its nodes.conf.
 func deathOf(self cluster.Node) *agent.Death {
-	return &agent.Death{Slots: self.Slots.String(), Epoch: self.ConfigEpoch}
+	return &agent.Death{Slots: self.Slots.String(), Epoch: self.ConfigEpoch, Leaving: leavingOf(self)}
 }
 
 // mayFollow says whether a node may be a replica of another by a table. That it is one comes with its next ping, which

@@ -45,6 +45,7 @@ type gate struct {
 	mu       sync.Mutex
 	waiting  string
 	holding  bool      // a start is being held
+	starts   int       // that were asked for since redis last served
 	openedAt time.Time // zero: not since this agent started
 	stopping bool
 	server   version // of the redis that asks to start
@@ -64,6 +65,7 @@ type saved struct {
 type gateState struct {
 	waiting  string
 	holding  bool
+	starts   int
 	openedAt time.Time
 	stopping bool
 	notice   string
@@ -74,7 +76,14 @@ type gateState struct {
 func (g *gate) read() gateState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return gateState{g.waiting, g.holding, g.openedAt, g.stopping, g.notice, g.volumeFault}
+	return gateState{g.waiting, g.holding, g.starts, g.openedAt, g.stopping, g.notice, g.volumeFault}
+}
+
+// served notes that redis has started and has its data.
+func (g *gate) served(look snapshot) {
+	if look.info != nil && !look.info.Loading {
+		g.set(func() { g.starts = 0 })
+	}
 }
 
 func (g *gate) set(fn func()) {
@@ -106,6 +115,7 @@ func (g *gate) open(ctx context.Context) (string, error) {
 		return "", errors.New("another start is being held")
 	}
 	defer g.set(func() { g.holding, g.waiting = false, "" })
+	g.set(func() { g.starts++ })
 
 	g.wait("settling the death of the redis before")
 	g.settleDeath(ctx)
@@ -220,6 +230,9 @@ func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err e
 			failed = g.putAside(p.conf, self.ID)
 		}
 		return "", "", failed
+	}
+	if p.hasData, err = g.dropUnreadable(ctx, p, found); err != nil {
+		return "", "", err
 	}
 	switch {
 	case self.Slots.IsEmpty():

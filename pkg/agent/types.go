@@ -59,7 +59,10 @@ type Status struct {
 	LinkUp bool `json:"linkUp,omitempty"`
 	// Synced is true when a replica is in sync, or was until seconds ago: when its primary has just died, it has all
 	// that was sent to it.
-	Synced     bool  `json:"synced,omitempty"`
+	Synced bool `json:"synced,omitempty"`
+	// Fresh is true when its link has come up so lately that its primary may not have sent it yet what was written since
+	// its copy was made.
+	Fresh      bool  `json:"fresh,omitempty"`
 	ReplOffset int64 `json:"replOffset,omitempty"`
 	// SlotsOwned is the number of slots the node owns.
 	SlotsOwned int `json:"slotsOwned,omitempty"`

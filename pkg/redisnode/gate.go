@@ -58,6 +58,7 @@ type gate struct {
 type saved struct {
 	table    cluster.Table // nil when there is none
 	hasData  bool
+	hasLog   bool // the data are in an append-only file, with all that was written
 	restarts bool // the ConfigMap says that it starts again, and no replica takes over
 }
 
@@ -310,7 +311,11 @@ func (g *gate) recall() saved {
 	if err != nil {
 		glog.V(4).Infof("%s: recall: %v", g.opts, err)
 	}
-	s := saved{hasData: hasDataset(string(conf), g.opts.DataDir), restarts: restartsAfterCrash(string(conf))}
+	s := saved{
+		hasData:  hasDataset(string(conf), g.opts.DataDir),
+		hasLog:   appendsOnly(string(conf)) && hasAppended(string(conf), g.opts.DataDir),
+		restarts: restartsAfterCrash(string(conf)),
+	}
 	data, err := os.ReadFile(g.nodesPath())
 	if err != nil {
 		return s

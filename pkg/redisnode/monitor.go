@@ -14,7 +14,7 @@ import (
 
 const (
 	lookInterval     = time.Second
-	lookIntervalFast = 200 * time.Millisecond // until the node has a role
+	lookIntervalFast = 200 * time.Millisecond // until the node has a role, and gets what is written
 )
 
 // snapshot is one look at the pod's own redis.
@@ -53,7 +53,7 @@ type monitor struct {
 	mu      sync.Mutex
 	last    snapshot
 	aliveAt time.Time // when it last answered
-	linkAt  time.Time // when it was last seen as a replica in sync
+	link    link      // to its primary, while it is a replica
 	offset  int64     // how far its stream of writes was when it last answered
 }
 
@@ -63,7 +63,7 @@ func (m *monitor) run(ctx context.Context, seen func(context.Context, snapshot))
 		s := m.look(ctx)
 		seen(ctx, s)
 		interval := lookInterval
-		if !s.hasRole() {
+		if !s.hasRole() || m.isFresh() {
 			interval = lookIntervalFast
 		}
 		if pause(ctx, m.clock, interval) != nil {
@@ -100,9 +100,9 @@ func (m *monitor) look(ctx context.Context) snapshot {
 	}
 	switch {
 	case s.dead: // what it starts with again is what was on its disk
-		m.linkAt, m.offset = time.Time{}, 0
-	case s.info != nil && s.info.Self().Role == cluster.Replica && s.info.LinkUp:
-		m.linkAt = s.at
+		m.link, m.offset = link{}, 0
+	case s.info != nil:
+		m.link.see(s.at, s.info)
 	}
 	return s
 }
@@ -118,7 +118,14 @@ func (m *monitor) latest() (s snapshot, aliveAt time.Time) {
 func (m *monitor) synced(s snapshot) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return s.info != nil && !s.info.Loading && !m.linkAt.IsZero() && s.at.Sub(m.linkAt) <= syncedWithin
+	return s.info != nil && !s.info.Loading && m.link.heldAt(s.at)
+}
+
+// isFresh says whether the node, a replica, may not have been sent yet what was written since its copy was made.
+func (m *monitor) isFresh() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.link.fresh
 }
 
 // lastOffset is how far the node's stream of writes was when it last answered; 0 when it has not.

@@ -42,6 +42,7 @@ func (a *Agent) Status(ctx context.Context) agent.Status {
 	if look.info != nil && !gate.holding {
 		describe(&s, look.info)
 		s.Synced = s.Role == roleReplica && a.node.synced(look)
+		s.Fresh = s.Synced && a.node.isFresh()
 		return s
 	}
 	describeSaved(&s, a.gate.recall())

@@ -21,9 +21,6 @@ const (
 	takeOverBound = 3 * time.Second
 	// guardInterval is how often the guard looks for a redis that does not run.
 	guardInterval = 100 * time.Millisecond
-	// syncedWithin is how long ago a replica's link may have been up for its copy to count as that of a primary that
-	// has just died. A second passes between two looks; a stale copy is minutes old.
-	syncedWithin = 5 * time.Second
 )
 
 // guard keeps a connection to the pod's redis, which breaks at the moment that the process dies. When a new one is
@@ -84,16 +81,16 @@ func (a *Agent) takeOver(ctx context.Context) {
 		// Some may be changing hands: who takes over has to hear of it first.
 		_ = pause(ctx, a.opts.Clock, inFlight)
 	}
-	result := a.giveSlots(ctx, last.table, start)
+	result := a.giveSlots(ctx, last, start)
 	glog.Infof("%s: redis died as the primary of slots %s: %s (%s)", &a.opts, self.Slots, result,
 		a.opts.Clock.Since(start).Round(time.Millisecond))
 }
 
 // giveSlots asks one copy after the other, the one that has most first, and says what came of it.
-func (a *Agent) giveSlots(ctx context.Context, table cluster.Table, start time.Time) string {
-	self, _ := table.Self()
-	last := "no replica is in sync: it starts again with what it has"
-	for _, to := range a.copies(ctx, table) {
+func (a *Agent) giveSlots(ctx context.Context, died saved, start time.Time) string {
+	self, _ := died.table.Self()
+	last := "no replica is in sync and gets what is written: it starts again with what it has"
+	for _, to := range a.copies(ctx, died) {
 		death := deathOf(self)
 		death.Offset = a.node.lastOffset()
 		death.Millis = a.opts.Clock.Since(start).Milliseconds()
@@ -129,12 +126,14 @@ func addressesOfReplicas(table cluster.Table) []string {
 	return known
 }
 
-// copies are the replicas of this node, which is dead, that had followed it to its end.
-func (a *Agent) copies(ctx context.Context, table cluster.Table) []peer {
-	self, _ := table.Self()
-	found := slices.DeleteFunc(a.peers.ask(ctx, addressesOfReplicas(table)), func(p peer) bool {
+// copies are the replicas of this node, which is dead, that had followed it to its end. One that may not have been sent
+// yet what was written last counts only where it is nowhere else: an append-only file has it.
+func (a *Agent) copies(ctx context.Context, died saved) []peer {
+	self, _ := died.table.Self()
+	found := slices.DeleteFunc(a.peers.ask(ctx, addressesOfReplicas(died.table)), func(p peer) bool {
 		s := p.Status
-		return s.Stopping || s.Role != roleReplica || cluster.NodeID(s.PrimaryID) != self.ID || !s.Synced
+		follows := s.Role == roleReplica && cluster.NodeID(s.PrimaryID) == self.ID
+		return s.Stopping || !follows || !s.Synced || s.Fresh && died.hasLog
 	})
 	slices.SortStableFunc(found, func(x, y peer) int { return cmp.Compare(y.Status.ReplOffset, x.Status.ReplOffset) })
 	return found

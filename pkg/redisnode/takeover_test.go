@@ -2,6 +2,9 @@ package redisnode
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +85,35 @@ func TestCrash_StaleReplica(t *testing.T) {
 	keepsAll(t, pods[0])
 }
 
+// TestCrash_FreshReplica kills the redis of a primary right after its replica was copied to, in the second in which Redis
+// does not send it anything yet: a copy that lacks the last writes does not win over the primary's own data.
+func TestCrash_FreshReplica(t *testing.T) {
+	w := newWorld(t, onDisk)
+	pods := w.form(3, 1)
+	replica := pods[3]
+	replica.crash()
+	replica.loseData()
+	traffic := newTraffic(t, pods)
+	traffic.run(100) // before
+	replica.startRedis()
+	replica.awaitStatus("is in sync", func(s agent.Status) bool { return s.Role == roleReplica && s.Synced })
+	pods[0].kill()
+	traffic.stop() // nothing is written over what may be missing
+	<-pods[0].redisDone
+	pods[0].startRedis()
+	w.awaitWhole(pods)
+	missing := 0
+	for key, value := range traffic.acked {
+		if got, err := strconv.Atoi(pods[1].client("GET", key)); err != nil || got < value {
+			missing++
+		}
+	}
+	t.Logf("%d acknowledged writes; %s follows", traffic.count, pods[0].status().Role)
+	if missing > 0 {
+		t.Errorf("%d of %d keys lack what was acknowledged", missing, len(traffic.acked))
+	}
+}
+
 // TestCrash_BothCopies kills a primary and its replica at the same time: both come back as they were, with their data.
 func TestCrash_BothCopies(t *testing.T) {
 	w := newWorld(t, onDisk)
@@ -105,6 +137,14 @@ func TestCrash_BothCopies(t *testing.T) {
 		t.Errorf("primaries of the shard: %v", primaries)
 	}
 	keepsAll(t, pods[1])
+}
+
+// loseData empties the volume of a pod whose redis does not run, but for who it is.
+func (p *testPod) loseData() {
+	p.w.t.Helper()
+	for _, name := range dataFiles("", p.dataDir) {
+		must(p.w.t, os.RemoveAll(filepath.Join(p.dataDir, name)))
+	}
 }
 
 const keptKeys = 200

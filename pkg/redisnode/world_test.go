@@ -492,8 +492,8 @@ func (p *testPod) problem(nodes int) string {
 	}
 	// Only then its agent lets it take over: it looks five times a second, and may have seen a primary last. One that does
 	// not run is not waited for.
-	if s := p.status(); info.Self().Role == cluster.Replica && s.PodName != "" && !s.Synced {
-		return "its agent has not seen it in sync"
+	if s := p.status(); info.Self().Role == cluster.Replica && s.PodName != "" && (!s.Synced || s.Fresh) {
+		return "its agent has not seen it in sync for long enough"
 	}
 	return ""
 }

@@ -26,7 +26,7 @@ func (g *gate) rebuild(ctx context.Context, conf string) (string, cluster.Table,
 	hasData := hasDataset(conf, g.opts.DataDir)
 	for start := g.clock.Now(); ; {
 		g.wait("nodes.conf of node %s is lost: asking the peers for theirs", id.Short())
-		if text, from := g.tableWith(ctx, id); text != "" {
+		if text, from := g.accountOf(ctx, id); text != "" {
 			table, err := parseNodesConf(text)
 			if err != nil {
 				return "", nil, fmt.Errorf("nodes.conf from the table of %s: %w", from, err)
@@ -66,34 +66,6 @@ func (g *gate) note(format string, args ...any) {
 			g.notice += "; " + notice
 		}
 	})
-}
-
-// tableWith is a nodes.conf for the node from the table of a peer that lists it, and who that is. One that runs is
-// believed before one that is held, whose table is as old as its disk.
-func (g *gate) tableWith(ctx context.Context, id cluster.NodeID) (text, from string) {
-	found := g.peers.find(ctx, nil)
-	slices.SortStableFunc(found, func(a, b peer) int { return rank(a.Status) - rank(b.Status) })
-	for _, p := range found {
-		if ctx.Err() != nil || p.ID() == id {
-			continue
-		}
-		table, err := g.peers.table(ctx, p.IP)
-		if err != nil {
-			glog.Warningf("%s: table: %v", g.opts, err)
-			continue
-		}
-		if text := rebuildNodes(table, id); text != "" {
-			return text, p.Status.PodName
-		}
-	}
-	return "", ""
-}
-
-func rank(s agent.Status) int {
-	if s.Phase == agent.PhaseRunning {
-		return 0
-	}
-	return 1
 }
 
 // rebuildNodes makes the nodes.conf of a node from another's table; "" when the node is not in it. Slots that were on

@@ -26,6 +26,9 @@ func (a *Agent) handOver(ctx context.Context) string {
 	defer cancel()
 	start := a.opts.Clock.Now()
 	result := a.giveRole(ctx)
+	if err := a.letEnd(ctx); err != nil {
+		glog.Warningf("%s: %v", &a.opts, err)
+	}
 	glog.Infof("%s: hand-over: %s (%s)", &a.opts, result, a.opts.Clock.Since(start).Round(time.Millisecond))
 	return result
 }

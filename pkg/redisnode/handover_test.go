@@ -164,6 +164,29 @@ func (tr *traffic) stop() {
 	<-tr.done
 }
 
+// TestStop_WhileItWritesItsFirstFile stops the pod of a replica that has just been copied to: Redis passes over SIGTERM
+// while it writes its first append-only file, and the pod would be there until the end of its grace period.
+func TestStop_WhileItWritesItsFirstFile(t *testing.T) {
+	w := newWorld(t, onDisk)
+	pods := w.form(3, 1)
+	keep(t, pods[0])
+	replica := pods[3]
+	replica.crash()
+	replica.loseData()
+	w.configure(onDisk + "rdb-key-save-delay 1000000\n") // its file would take minutes
+	replica.startRedis()
+	replica.awaitStatus("is in sync", func(s agent.Status) bool { return s.LinkUp })
+	if got := replica.operator("INFO", "persistence"); !strings.Contains(got, "aof_rewrite_in_progress:1") {
+		t.Fatalf("it does not write a file: %s", got)
+	}
+	start := w.clock.Now()
+	replica.remove()
+	if took := w.clock.Since(start); took >= graceBound {
+		t.Errorf("stopped after %s, by force", took)
+	}
+	keepsAll(t, pods[0])
+}
+
 // A primary with slots on their way to another lets whoever moves them do nothing more, which asks it by a script before
 // each change of hands, for as long as what it did before may be under way. Then its replica takes over.
 func TestHandOver_SlotsOnTheirWay(t *testing.T) {

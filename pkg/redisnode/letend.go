@@ -1,0 +1,41 @@
+package redisnode
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+)
+
+const (
+	sigtermSetting = "shutdown-on-sigterm"
+	sigtermForce   = "force"
+	sigtermDefault = "default" // no word at all
+)
+
+// letEnd has the redis of a replica in sync end at SIGTERM whatever it is at. While it writes its first append-only
+// file, which it does after each full sync, it passes over the signal ("Writing initial AOF, can't exit", server.c), as
+// it does when it cannot save; the kubelet sends it once, and kills it when the grace period is over. What it has not
+// saved then is at its primary. One that is not in sync, or is a primary, may have what nobody else has.
+func (a *Agent) letEnd(ctx context.Context) error {
+	look := a.node.fresh(ctx, statusAge)
+	if look.info == nil || look.info.Self().Role != cluster.Replica || !look.info.LinkUp {
+		return nil
+	}
+	ep, err := a.endpoint()
+	if err != nil {
+		return err
+	}
+	live, err := a.clients.ConfigGet(ctx, ep, sigtermSetting)
+	if err != nil {
+		return err
+	}
+	words := slices.DeleteFunc(strings.Fields(live[sigtermSetting]), func(w string) bool { return w == sigtermDefault })
+	if slices.Contains(words, sigtermForce) {
+		return nil
+	}
+	value := strings.Join(append(words, sigtermForce), " ")
+	return a.clients.ConfigSet(ctx, ep, []redis.Setting{{Name: sigtermSetting, Value: value}})
+}

@@ -64,7 +64,9 @@ type world struct {
 	tb   testing.TB
 	rand *rand.Rand
 	fill map[string]bool // keys that nobody writes to
+	keys string          // the pattern of those that clients write to
 	lost int             // with targets that were replaced
+	back int             // keys that a crash left at both ends, and that came back: docs/decisions/0016
 	runs map[mishap]int
 }
 
@@ -104,7 +106,7 @@ func crash(t *testing.T, engine redistest.Engine, runs, seed int) {
 			return
 		}
 	}
-	t.Logf("%v; %d writes were lost with targets that were replaced", w.runs, w.lost)
+	t.Logf("%v; %d writes were lost with targets that were replaced, %d keys came back from both ends", w.runs, w.lost, w.back)
 }
 
 // primary is the server that leads a shard now.
@@ -140,8 +142,10 @@ func (w *world) run(seed uint64) {
 		seed, kind, wait, o.Profile, slots, source, target)
 
 	failover := kind == sourceReplaced || kind == sourceDied || kind == replacedAndDied || kind == targetReplaced
+	prefix := fmt.Sprintf("s%d:", seed)
+	w.keys = prefix + "*"
 	opts := redistest.TrafficOptions{
-		Prefix: fmt.Sprintf("s%d:", seed), Keys: 50, Every: time.Millisecond, Seed: seed,
+		Prefix: prefix, Keys: 50, Every: time.Millisecond, Seed: seed,
 		// A replica that takes over may answer for a moment with what it had.
 		Lenient: failover, NoCounters: failover,
 	}
@@ -162,7 +166,7 @@ func (w *world) run(seed uint64) {
 	}()
 	m := w.move(kind, source, target, slots, o)
 	time.Sleep(wait)
-	w.strike(kind, m, source, target)
+	traffic.Twice(w.strike(kind, m, source, target))
 	err := <-m.ended
 	w.heal()
 	conflicts := w.closeAll(o)
@@ -253,8 +257,8 @@ func TestMoverProcess(t *testing.T) {
 	}
 }
 
-// strike has the mishap happen.
-func (w *world) strike(kind mishap, m mover, source, target int) {
+// strike has the mishap happen, and says which keys that has left at both ends.
+func (w *world) strike(kind mishap, m mover, source, target int) (twice []string) {
 	w.tb.Helper()
 	kill := func(i int) {
 		w.Servers[i].Kill()
@@ -265,12 +269,16 @@ func (w *world) strike(kind mishap, m mover, source, target int) {
 		m.stop()
 	case sourceKilled:
 		kill(source)
+		return both(w.keysAt(source), w.keysAt(target)) // who starts again serves nobody for two seconds
 	case targetKilled:
+		had := w.keysAt(source)
 		kill(target)
+		return both(had, w.keysAt(target))
 	case sourceReplaced:
 		w.replace(source)
 	case sourceDied:
 		w.Servers[source].Kill()
+		twice = both(w.keysAt(w.twin(source)), w.keysAt(target))
 		w.takeOver(source)
 		w.Servers[source].Restart(w.tb)
 	case replacedAndDied:
@@ -282,8 +290,10 @@ func (w *world) strike(kind mishap, m mover, source, target int) {
 	case everythingKilled:
 		m.stop()
 		kill(source)
+		twice = both(w.keysAt(source), w.keysAt(target))
 		kill(target)
 	}
+	return twice
 }
 
 // replace has the other node of a shard take its place while it lives, as when a pod is to go: nothing is lost. As our
@@ -522,6 +532,10 @@ func (w *world) opened() (finish []redis.SlotMove, clear []stale, err error) {
 func (w *world) check(traffic *redistest.Traffic, kind mishap) {
 	w.tb.Helper()
 	wrong := traffic.Wrong(w.tb)
+	for _, text := range traffic.Back() {
+		w.tb.Logf("back from both ends: %s", text)
+		w.back++
+	}
 	found := map[string]bool{}
 	for shard := range shards {
 		var keys []string

@@ -75,7 +75,7 @@ func (w *worker) remove(ctx context.Context, r *record) {
 		return
 	}
 	if there := r.acked != ""; sure && there != (got == "1") {
-		w.t.report("%s should have been %s, and DEL says %q", r.name, r, got)
+		w.t.wronged(r, "%s should have been %s, and DEL says %q", r.name, r, got)
 	}
 	r.settle("", 0, begin)
 	w.t.wrote.Add(1)
@@ -91,7 +91,7 @@ func (w *worker) expire(ctx context.Context, r *record, ttl time.Duration) {
 	}
 	if there := r.acked != ""; there != (got == "1") {
 		if !w.opts.Lenient {
-			w.t.report("%s should have been %s, and PEXPIRE says %q", r.name, r, got)
+			w.t.wronged(r, "%s should have been %s, and PEXPIRE says %q", r.name, r, got)
 		}
 		return // who was asked does not have it, and whoever does lets it live as it did
 	}
@@ -142,10 +142,11 @@ func (w *worker) check(ctx context.Context, r *record) {
 	case err != nil:
 		w.t.report("%s: %v", r.name, err)
 	case !r.may(got):
-		w.t.report("in the end %s is %q, not %s", r.name, got, r)
+		w.t.wronged(r, "in the end %s is %q, not %s", r.name, got, r)
 	case got != "" && r.dies():
 		left, _ := w.conn.do(ctx, w.t, "PTTL", r.name)
-		w.t.report("%s is there %v after its end, with %s ms left: it was %s", r.name, time.Since(r.until)-r.ttl, left, r)
+		w.t.wronged(r, "%s is there %v after its end, with %s ms left: it was %s",
+			r.name, time.Since(r.until)-r.ttl, left, r)
 	case !r.counter && got != "" && got == r.acked && !r.ttlDoubt:
 		w.checkTTL(ctx, r)
 	}

@@ -39,6 +39,8 @@ type Traffic struct {
 
 	mu    sync.Mutex
 	wrong []string
+	twice map[string]bool // keys that may be back: Twice
+	back  []string        // those that were
 }
 
 // worker writes keys that nobody else does.
@@ -133,7 +135,7 @@ func (w *worker) incr(ctx context.Context, r *record) {
 func (w *worker) read(ctx context.Context, r *record) {
 	got, err := w.conn.do(ctx, w.t, "GET", r.name)
 	if err == nil && !r.may(got) {
-		w.t.report("%s is %q, not %s", r.name, got, r)
+		w.t.wronged(r, "%s is %q, not %s", r.name, got, r)
 	}
 }
 

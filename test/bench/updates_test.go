@@ -33,7 +33,7 @@ func TestDayTwo(t *testing.T) {
 	b := &breakage{env: env, rounds: faultRounds(t), load: load()}
 	w := b.crowd(t, "resources.limits.memory=512Mi")
 	fill(t, w)
-	for _, measure := range []func(*testing.T, *breakage, *chaos.World){onePod, rollAll, setLive, newSidecar, drainAll} {
+	for _, measure := range []func(*testing.T, *breakage, *chaos.World){onePod, rollBare, rollAll, setLive, newSidecar, drainAll} {
 		measure(t, b, w)
 	}
 	b.end(t, w)
@@ -98,6 +98,18 @@ func onePod(t *testing.T, b *breakage, w *chaos.World) {
 		times = append(times, time.Since(begin))
 	}
 	b.add(faultRow{what: "one replica's pod, from its deletion to in sync", times: times})
+}
+
+// rollBare has as many pods that are no part of the cluster end and start anew, one after the other: what writers notice
+// of that is the machine's.
+func rollBare(t *testing.T, b *breakage, w *chaos.World) {
+	bare := newBarePods(t, b.env)
+	bare.start(t, chaos.Pods, 1)
+	b.planned(t, w, "beside the cluster, as many bare pods one after the other", 0, func() error {
+		bare.roll(t, chaos.Pods)
+		return nil
+	})
+	bare.end(t, chaos.Pods)
 }
 
 // rollAll changes what every pod is made from.

@@ -155,11 +155,11 @@ func (c *carrier) patience(commands int, biggest int64) time.Duration {
 // migrate is the command. It replaces keys of the target only when they are known to be older copies.
 func (c *carrier) migrate(p *packet, part batchPart, limit time.Duration) {
 	words := 7 + part.to - part.from
-	auth := c.options.Restore
+	auth, replace := c.options.Restore, c.replaces(part.work)
 	if auth != (Credentials{}) {
 		words += 3
 	}
-	if part.work.conflict {
+	if replace {
 		words++
 	}
 	p.begin(words)
@@ -169,7 +169,7 @@ func (c *carrier) migrate(p *packet, part batchPart, limit time.Duration) {
 	p.word("")
 	p.word("0")
 	p.word(strconv.FormatInt(limit.Milliseconds(), 10))
-	if part.work.conflict {
+	if replace {
 		p.word("REPLACE")
 	}
 	if auth != (Credentials{}) {

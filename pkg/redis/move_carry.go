@@ -358,7 +358,7 @@ func (c *carrier) settleBatch(ctx context.Context, b *batch, got *answers) error
 		case errors.Is(said, errSilent):
 			silent = true
 		case errors.Is(said, errConflict):
-			part.work.conflict = true
+			c.conflict(part.work)
 		case said != nil:
 			return said
 		}
@@ -383,6 +383,20 @@ func (c *carrier) settleBatch(ctx context.Context, b *batch, got *answers) error
 	p.add("PING")
 	_, err := ping.ask(ctx, "ping", p)
 	return err
+}
+
+// conflict notes that keys of a slot are at both ends. Batches of the same slot may be made and answered meanwhile.
+func (c *carrier) conflict(w *slotWork) {
+	c.mu.Lock()
+	w.conflict = true
+	c.mu.Unlock()
+}
+
+// replaces says whether keys of a slot may be sent over those that the target has.
+func (c *carrier) replaces(w *slotWork) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return w.conflict
 }
 
 // count adds the keys that have gone.

@@ -119,8 +119,10 @@ type Pod struct {
 	IP      string
 	Host    string
 	Zone    string
-	State   PodState
-	Ready   bool
+	// Volume says that its data is on a volume, which stays when it goes.
+	Volume bool
+	State  PodState
+	Ready  bool
 	// Process tells one start of redis in the pod from the next.
 	Process string
 	// MemoryLimit is what redis may take in it at the moment, in bytes; 0: no limit.
@@ -131,6 +133,9 @@ type Pod struct {
 	// HostSilent says that Kubernetes does not hear from the node that it is on: nothing has come from its kubelet for so
 	// long that its condition Ready is Unknown. A partition explains that as well as a power cut.
 	HostSilent bool
+	// HostShut says why it would not run again on the Kubernetes node that it is on, for a person: "cordoned" or "not
+	// ready"; "" when it would.
+	HostShut string
 	// Overdue says that it was to be gone long ago: its host does not answer, and nobody has said that it is gone.
 	Overdue bool
 	// Outdated says that it was made from another template than the spec's, or that redis has to be started again to run

@@ -4,7 +4,9 @@ import (
 	"fmt"
 
 	"github.com/golang/glog"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/cache"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
@@ -37,6 +39,50 @@ func (c *Controller) Watch(i *Informers) error {
 		}
 	}
 	return nil
+}
+
+// WatchNodes makes the events of Kubernetes nodes put the keys of clusters with pods there into the queue, if they change
+// what a look reads of a node: kubelets write every few seconds.
+func (c *Controller) WatchNodes(nodes cache.SharedInformer) error {
+	if _, err := nodes.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, first bool) {
+			if !first { // with the first ones come all clusters
+				c.enqueueThere(obj)
+			}
+		},
+		UpdateFunc: func(old, now any) {
+			a, okA := old.(*corev1.Node)
+			b, okB := now.(*corev1.Node)
+			if okA && okB && hostOf(a) != hostOf(b) {
+				c.enqueueThere(b)
+			}
+		},
+		DeleteFunc: c.enqueueThere,
+	}); err != nil {
+		return fmt.Errorf("watch nodes: %w", err)
+	}
+	return nil
+}
+
+// enqueueThere asks for a look at every RedisCluster with a pod on a Kubernetes node.
+func (c *Controller) enqueueThere(node any) {
+	key, err := cache.DeletionHandlingObjectToName(node)
+	if err != nil {
+		glog.Errorf("an event of a node that has no name: %v", err)
+		return
+	}
+	for _, s := range c.Stores {
+		pods, err := s.Pods.List(labels.Everything())
+		if err != nil {
+			glog.Errorf("list pods for an event of node %s: %v", key.Name, err)
+			continue
+		}
+		for _, pod := range pods {
+			if pod.Spec.NodeName == key.Name {
+				c.enqueueOwner(pod)
+			}
+		}
+	}
 }
 
 // enqueue asks for a look at a RedisCluster.

@@ -36,7 +36,7 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 	}
 	gone := c.goneHosts(ctx, pods, hosts)
 	overdue := c.ledgers.of(rc).overdue(pods, c.Clock.Now())
-	view := cluster.View{Hosts: hosts.usable}
+	view := cluster.View{Hosts: hosts.usable()}
 	var asked []int
 	var endpoints []redis.Endpoint
 	for i, pod := range pods {
@@ -170,8 +170,10 @@ func podOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts hosts) cluster.Pod {
 		Ordinal:    ordinalOf(pod),
 		IP:         pod.Status.PodIP,
 		Host:       pod.Spec.NodeName,
-		Zone:       hosts.zones[pod.Spec.NodeName],
-		HostSilent: hosts.silent[pod.Spec.NodeName],
+		Zone:       hosts[pod.Spec.NodeName].zone,
+		HostSilent: hosts[pod.Spec.NodeName].silent,
+		HostShut:   hosts[pod.Spec.NodeName].shut,
+		Volume:     objects.KeepsData(pod),
 		State:      stateOf(pod),
 		Ready:      ready(pod),
 		Process:    processOf(pod),

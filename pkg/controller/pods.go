@@ -1,21 +1,17 @@
 package controller
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
-	"github.com/redisoperator/redis-operator/pkg/kube"
 )
 
 // stateOf is how far a pod has come.
@@ -154,64 +150,4 @@ func overdueTrouble(pod *corev1.Pod) string {
 	return fmt.Sprintf("host %s does not stop it; once it is certain that the host is off, run: "+
 		"kubectl taint node %s %s=nodeshutdown:NoExecute", pod.Spec.NodeName, pod.Spec.NodeName,
 		corev1.TaintNodeOutOfService)
-}
-
-// hosts are the Kubernetes nodes.
-type hosts struct {
-	usable []cluster.Host    // that pods can be scheduled on, by name
-	zones  map[string]string // of those that are in service, by name
-	silent map[string]bool   // that Kubernetes does not hear from
-}
-
-// goneHosts are the hosts of pods that are gone for good. What the cache does not have may be new: the API server
-// decides. A host of which it does not say so is not gone.
-func (c *Controller) goneHosts(ctx context.Context, pods []*corev1.Pod, known hosts) map[string]bool {
-	gone := map[string]bool{}
-	for _, pod := range pods {
-		host := pod.Spec.NodeName
-		_, there := known.zones[host]
-		if _, asked := gone[host]; host == "" || there || asked {
-			continue
-		}
-		isGone, err := c.Pods.HostGone(ctx, host)
-		gone[host] = isGone && err == nil
-	}
-	return gone
-}
-
-func (c *Controller) hosts() (hosts, error) {
-	nodes, err := c.Nodes.List(labels.Everything())
-	if err != nil {
-		return hosts{}, fmt.Errorf("list nodes: %w", err)
-	}
-	h := hosts{zones: make(map[string]string, len(nodes)), silent: map[string]bool{}}
-	for _, n := range nodes {
-		zone := n.Labels[corev1.LabelTopologyZone]
-		if kube.OutOfService(n) {
-			continue
-		}
-		h.zones[n.Name] = zone
-		if silent(n) {
-			h.silent[n.Name] = true
-		}
-		if !n.Spec.Unschedulable && !repels(n) {
-			h.usable = append(h.usable, cluster.Host{Name: n.Name, Zone: zone})
-		}
-	}
-	slices.SortFunc(h.usable, func(a, b cluster.Host) int { return cmp.Compare(a.Name, b.Name) })
-	return h, nil
-}
-
-// silent says that nothing has come from a node's kubelet for the time that Kubernetes gives it.
-func silent(n *corev1.Node) bool {
-	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown
-	})
-}
-
-// repels is true for a node with a taint that keeps new pods away.
-func repels(n *corev1.Node) bool {
-	return slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool {
-		return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
-	})
 }

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -153,6 +154,9 @@ func TestHosts(t *testing.T) {
 	for name, change := range map[string]func(*corev1.Node){
 		"node0":    func(n *corev1.Node) { n.Labels = nil },
 		"cordoned": func(n *corev1.Node) { n.Spec.Unschedulable = true },
+		"off": func(n *corev1.Node) {
+			n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeOutOfService, Effect: corev1.TaintEffectNoExecute}}
+		},
 		"gone":     taint(corev1.TaintEffectNoExecute),
 		"reserved": taint(corev1.TaintEffectNoSchedule),
 		"softly":   taint(corev1.TaintEffectPreferNoSchedule),
@@ -173,23 +177,26 @@ func TestHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := hosts{
-		usable: []cluster.Host{
-			{Name: "node0"},
-			{Name: "node1", Zone: "a"},
-			{Name: "node2", Zone: "b"},
-			{Name: "node3", Zone: "c"},
-			{Name: "silent", Zone: "z"},
-			{Name: "softly", Zone: "z"},
-			{Name: "troubled", Zone: "z"},
-		},
-		zones: map[string]string{
-			"node0": "", "node1": "a", "node2": "b", "node3": "c", "cordoned": "z", "gone": "z", "reserved": "z", "softly": "z",
-			"silent": "z", "troubled": "z",
-		},
-		silent: map[string]bool{"silent": true}, // one that says what is wrong with it is there
+		"node0":    {usable: true},
+		"node1":    {zone: "a", usable: true},
+		"node2":    {zone: "b", usable: true},
+		"node3":    {zone: "c", usable: true},
+		"cordoned": {zone: "z", shut: "cordoned"},
+		"gone":     {zone: "z"},
+		"reserved": {zone: "z"},
+		"softly":   {zone: "z", usable: true},
+		"silent":   {zone: "z", usable: true, silent: true, shut: "not ready"},
+		"troubled": {zone: "z", usable: true, shut: "not ready"}, // it says what is wrong with it: it is there
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("hosts %+v, want %+v", got, want)
+	}
+	var usable []string
+	for _, h := range got.usable() {
+		usable = append(usable, h.Name+h.Zone)
+	}
+	if want := []string{"node0", "node1a", "node2b", "node3c", "silentz", "softlyz", "troubledz"}; !slices.Equal(usable, want) {
+		t.Errorf("pods can be scheduled on %q, want %q", usable, want)
 	}
 }
 

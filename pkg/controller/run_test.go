@@ -67,6 +67,9 @@ func watching(t *testing.T, change func(*Config), clusters ...*redisv1.RedisClus
 	f.c.queue.ShutDown()
 	f.c = New(config)
 	ctx, cancel := context.WithCancel(t.Context())
+	if err := f.c.WatchNodes(nodes.Core().V1().Nodes().Informer()); err != nil {
+		t.Fatal(err)
+	}
 	nodes.StartWithContext(ctx)
 	nodes.WaitForCacheSyncWithContext(ctx)
 	for _, w := range watches {

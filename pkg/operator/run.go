@@ -157,7 +157,7 @@ func (a *assembly) addController(
 			return err
 		}
 	}
-	return nil
+	return a.controller.WatchNodes(a.nodes.Core().V1().Nodes().Informer())
 }
 
 // run fills the caches, waits for the Lease when there is one, and works.

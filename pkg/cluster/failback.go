@@ -9,7 +9,7 @@ import (
 type Handover struct{ Primary, Replica Member }
 
 // Failback is the next handover on the shortest way to the best spread that changing roles can reach, if the placement
-// is not Optimal and can be better. Only replicas that are in sync take part.
+// is not Optimal and can be better. Only replicas that are in sync take part, on hosts that are open.
 //
 // First a shard gets the primary that has the fewest of its replicas beside it. Then primaries are spread over zones,
 // and over hosts: along a chain of shards, each of which can move its primary to where the next one leaves, one host
@@ -38,6 +38,11 @@ func (v View) Failback() (Handover, bool) {
 	return best.links[len(best.links)-1], true // so that the next one goes where there is room by then
 }
 
+// heirs are the replicas that may take over for beauty alone: not where somebody is at work, and they would have to go.
+func heirs(s *Shard) []Member {
+	return slices.DeleteFunc(s.Synced(), func(m Member) bool { return m.Pod.HostShut != "" })
+}
+
 func (h Handover) from() string { return h.Primary.Pod.Host }
 func (h Handover) to() string   { return h.Replica.Pod.Host }
 
@@ -47,7 +52,7 @@ func part(shards []Shard) (Handover, bool) {
 	var saves []int
 	for i := range shards {
 		now := company(shards[i], shards[i].Primary)
-		for _, r := range shards[i].Synced() {
+		for _, r := range heirs(&shards[i]) {
 			then := company(shards[i], r)
 			saved := []int{then[0] - now[0], then[1] - now[1]}
 			if slices.Compare(saved, []int{0, 0}) < 0 && (saves == nil || slices.Compare(saved, saves) < 0) {
@@ -97,7 +102,7 @@ func newSpreader(shards []Shard) *spreader {
 		s.host(primary.Pod).primaries++
 		s.zones[primary.Pod.Zone]++
 		beside := company(shards[i], primary)
-		for _, r := range shards[i].Synced() {
+		for _, r := range heirs(&shards[i]) {
 			if r.Pod.Host != "" && r.Pod.Host != primary.Pod.Host && slices.Equal(company(shards[i], r), beside) {
 				s.host(r.Pod)
 				s.moves = append(s.moves, Handover{primary, r})

@@ -26,9 +26,11 @@ func rehearsed(rc *redisv1.RedisCluster) bool {
 	return rc.Annotations[redisv1.AnnotationDryRun] == "true"
 }
 
-// rehearse is what would be done.
-func rehearse(rc *redisv1.RedisCluster, view cluster.View) *redisv1.PlanStatus {
-	return planStatus(rc, plan.Outline(wanted(rc), view), speedOf(rc, view))
+// rehearse is what would be done. closed says why nothing that is well is to be disturbed.
+func rehearse(rc *redisv1.RedisCluster, view cluster.View, closed string) *redisv1.PlanStatus {
+	w := wanted(rc)
+	w.Closed = closed
+	return planStatus(rc, plan.Outline(w, view), speedOf(rc, view))
 }
 
 // planStatus is an outline as the status has it.

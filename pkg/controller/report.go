@@ -25,6 +25,7 @@ type outcome struct {
 	loops    []string // replicas that copy again and again
 	refused  string   // what servers say to the spec's settings; "" when they take them
 	kept     string   // what nodes keep that was taken out of the spec; "" when nothing
+	misread  error    // which windows of the spec cannot be read
 	volumes  volumes
 	// rehearsal is what would be done; nil unless nothing is to be done but to say so.
 	rehearsal *redisv1.PlanStatus
@@ -193,7 +194,8 @@ func progressingCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition 
 
 // atRest are the reasons of decisions after which nothing is under way.
 var atRest = []string{
-	plan.Converged, plan.Paused, plan.Hibernated, plan.DataDoesNotFit, plan.UpdateAwaitsApproval,
+	plan.Converged, plan.Paused, plan.Hibernated, plan.DataDoesNotFit, plan.UpdateAwaitsApproval, plan.AwaitingWindow,
+	plan.HostInMaintenance,
 }
 
 // needAttention are the reasons of decisions to wait for a person.
@@ -214,6 +216,8 @@ func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 		c.Reason, c.Message = redisv1.ReasonVolumeFull, strings.Join(faults, "; ")
 	case len(o.volumes.refused) > 0:
 		c.Reason, c.Message = redisv1.ReasonVolumeCannotGrow, some(o.volumes.refused)
+	case o.misread != nil:
+		c.Reason, c.Message = redisv1.ReasonInvalidSpec, o.misread.Error()
 	case o.moves.trouble != nil:
 		c.Reason, c.Message = redisv1.ReasonMoveFailed, o.moves.trouble.Error()
 	case len(o.moves.blocked) > 0:

@@ -74,6 +74,7 @@ var reversals = map[string]reversal{
 	"recovery.crash":                 {to: func(rc *redisv1.RedisCluster) { rc.Spec.Recovery.Crash = redisv1.CrashRestart }},
 	"recovery.lostShard":             {to: func(rc *redisv1.RedisCluster) { rc.Spec.Recovery.LostShard = redisv1.LostShardEmpty }},
 	"recovery.quorum":                {to: func(rc *redisv1.RedisCluster) { rc.Spec.Recovery.Quorum = redisv1.QuorumManual }},
+	"maintenance.windows":            {to: windowed("0 13 * * *"), bad: windowed("5-3 * * * *")},
 	"paused":                         {to: func(rc *redisv1.RedisCluster) { rc.Spec.Paused = true }},
 }
 

@@ -26,10 +26,13 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	}
 	t := target{rc, view, a, c.ledgers.of(rc).look()}
 	t.ledger.seeRoles(view, objects.NodeTimeout(rc), c.Clock.Now())
-	o := outcome{view: view, observed: true, decision: t.decide(), loops: t.ledger.countSyncs(view)}
+	closed, misread := objects.Closed(rc, c.Clock.Now())
+	o := outcome{
+		view: view, observed: true, decision: t.decide(closed), misread: misread, loops: t.ledger.countSyncs(view),
+	}
 	var ungrown error
 	if o.volumes, ungrown = c.growVolumes(ctx, t); rehearsed(rc) {
-		o.rehearsal = rehearse(rc, view)
+		o.rehearsal = rehearse(rc, view, closed)
 		return rehearsalPace, errors.Join(ungrown, c.report(ctx, rc, o))
 	}
 	o.err = errors.Join(ungrown, c.act(ctx, t, o.decision))
@@ -45,10 +48,10 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 }
 
 // decide asks the rules. What they would move by numbers that nobody knows stays where it is, and roles that have only
-// just changed stay as they are for a while.
-func (t target) decide() plan.Decision {
+// just changed stay as they are for a while. closed says why nothing that is well is to be disturbed.
+func (t target) decide(closed string) plan.Decision {
 	w := wanted(t.rc)
-	w.Failback = w.Failback && t.ledger.calm
+	w.Failback, w.Closed = w.Failback && t.ledger.calm, closed
 	d := plan.Next(w, t.view)
 	if t.view.Weights == nil && t.ledger.unmeasured != nil && movesSlots(d.Step) {
 		return plan.Decision{

@@ -42,6 +42,10 @@ func adviceOn(rc *redisv1.RedisCluster, reason string) string {
 		return "It goes on after: " + ourCommand(rc, "resume")
 	case plan.UpdateAwaitsApproval:
 		return "Masters are replaced after: " + ourCommand(rc, "approve")
+	case plan.AwaitingWindow:
+		return "It goes on by itself in the window. To have it done before, take spec.maintenance.windows away until it is"
+	case plan.HostInMaintenance:
+		return "It goes on by itself once the Kubernetes node is uncordoned, or drained where volumes can follow their pods"
 	case redisv1.ReasonDryRun:
 		return fmt.Sprintf("To see the plan: %s. %s", ourCommand(rc, "plan"), carryOut(rc))
 	case plan.DataDoesNotFit:

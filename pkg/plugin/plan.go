@@ -15,6 +15,7 @@ import (
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
 // ErrRefused says that the operator would not do what was asked for.
@@ -92,6 +93,7 @@ func (c *command) plan(ctx context.Context, clients Clients, name string, flags 
 		if c.live {
 			said = clients.askAll(ctx, live)
 		}
+		p.closed, _ = objects.Closed(p.rc, c.now()) // the operator tells of a window that cannot be read
 		p.outline(said)
 	}
 	if err := c.printPlan(p); err != nil {
@@ -153,6 +155,7 @@ type prospect struct {
 	rc     *redisv1.RedisCluster // with the spec that the plan is for
 	before *redisv1.RedisCluster
 	status redisv1.PlanStatus
+	closed string // why nothing that is well is disturbed now
 	notes  []string
 	// What only a plan that was made here has:
 	outlined bool
@@ -185,7 +188,9 @@ func (p *prospect) outline(live []LiveInfo) {
 			view.Members[i].Pod.Outdated = true
 		}
 	}
-	o := plan.Outline(wantedOf(p.rc), view)
+	w := wantedOf(p.rc)
+	w.Closed = p.closed
+	o := plan.Outline(w, view)
 	p.outlined, p.moves, p.failover, p.waits = true, o.Moves, o.Failovers, o.Waits
 	p.status = redisv1.PlanStatus{
 		Steps: o.Steps, PodsDeleted: o.PodsDeleted, Slots: int32(o.Slots), Keys: o.Keys, //nolint:gosec // at most 16384

@@ -107,10 +107,10 @@ func standstill(rc *redisv1.RedisCluster) string {
 	return p.Reason + ": " + oneLine(p.Message)
 }
 
-// standsStill says of a reason that only a person can change something about it.
+// standsStill says of a reason that only a person can change something about it, or a time that may be far.
 func standsStill(reason string) bool {
 	return slices.Contains([]string{
-		plan.Paused, plan.DataDoesNotFit, plan.UpdateAwaitsApproval,
+		plan.Paused, plan.DataDoesNotFit, plan.UpdateAwaitsApproval, plan.AwaitingWindow, plan.HostInMaintenance,
 		redisv1.ReasonDryRun, redisv1.ReasonInvalidSpec, redisv1.ReasonKeyTooBig,
 	}, reason)
 }

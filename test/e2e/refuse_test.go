@@ -5,6 +5,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -50,11 +51,20 @@ func TestBadInputIsRefused(t *testing.T) {
 		"two pods at a time": {func(rc *redisv1.RedisCluster) {
 			rc.Spec.Update.MaxUnavailable = new(int32(2))
 		}, "spec.update.maxUnavailable must be 1"},
-		"update strategy": {func(rc *redisv1.RedisCluster) { rc.Spec.Update.Strategy = "Now" }, "spec.update.strategy"},
-		"agents' update":  {func(rc *redisv1.RedisCluster) { rc.Spec.Update.Redisnode = "Never" }, "spec.update.redisnode"},
-		"no container":    {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Name = "db" }, "spec.podTemplate"},
-		"no image":        {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Image = "" }, "spec.podTemplate"},
-		"command":         {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Command = []string{"sh"} }, "command"},
+		"update strategy":         {func(rc *redisv1.RedisCluster) { rc.Spec.Update.Strategy = "Now" }, "spec.update.strategy"},
+		"agents' update":          {func(rc *redisv1.RedisCluster) { rc.Spec.Update.Redisnode = "Never" }, "spec.update.redisnode"},
+		"a window of four fields": {windowed("0 2 * *", "4h", ""), "spec.maintenance.windows[].schedule must have five fields"},
+		"a window at minute 60":   {windowed("60 2 * * *", "4h", ""), "spec.maintenance.windows[].schedule: the first field is minutes"},
+		"a window at 25 o'clock":  {windowed("0 1-25 * * *", "4h", ""), "spec.maintenance.windows[].schedule: the second field is hours"},
+		"a window on the 0th":     {windowed("0 2 0,1 * *", "4h", ""), "spec.maintenance.windows[].schedule: the third field is days of the month"},
+		"a window in month 13":    {windowed("0 2 * 13 *", "4h", ""), "spec.maintenance.windows[].schedule: the fourth field is months"},
+		"a window on day 7":       {windowed("0 2 * * 7", "4h", ""), "spec.maintenance.windows[].schedule: the fifth field is days of the week"},
+		"a window of a second":    {windowed("0 2 * * *", "1s", ""), "spec.maintenance.windows[].duration must be at least 1m"},
+		"a window nowhere":        {windowed("0 2 * * *", "4h", "over there"), "spec.maintenance.windows[].timeZone must be a name"},
+
+		"no container": {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Name = "db" }, "spec.podTemplate"},
+		"no image":     {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Image = "" }, "spec.podTemplate"},
+		"command":      {func(rc *redisv1.RedisCluster) { spec(rc).Containers[0].Command = []string{"sh"} }, "command"},
 		"second reserved": {func(rc *redisv1.RedisCluster) {
 			spec(rc).Containers = append(spec(rc).Containers, container("redisnode"))
 		}, "redisnode"},
@@ -161,5 +171,15 @@ func TestVolumesCannotShrink(t *testing.T) {
 	}
 	if err := shrunk("1Gi"); err != nil {
 		t.Errorf("volumes of 1Gi, and 2Gi is taken back: %v", err)
+	}
+}
+
+// windowed has a cluster disturbed in one window only.
+func windowed(schedule, duration, zone string) func(*redisv1.RedisCluster) {
+	return func(rc *redisv1.RedisCluster) {
+		long, _ := time.ParseDuration(duration) // of a test case
+		rc.Spec.Maintenance.Windows = []redisv1.MaintenanceWindow{
+			{Schedule: schedule, Duration: metav1.Duration{Duration: long}, TimeZone: zone},
+		}
 	}
 }

@@ -25,6 +25,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &redisv1.BlockedSlotApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("DisruptionSpec"):
 		return &redisv1.DisruptionSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("MaintenanceSpec"):
+		return &redisv1.MaintenanceSpecApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("MaintenanceWindow"):
+		return &redisv1.MaintenanceWindowApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("MemorySpec"):
 		return &redisv1.MemorySpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("MigrationPair"):

@@ -204,6 +204,15 @@ func (w *World) LoseHost(name string) *World {
 	return w
 }
 
+// Shut cordons a host, or opens it again.
+func (w *World) Shut(name string, shut bool) *World {
+	w.shut = slices.DeleteFunc(w.shut, func(host string) bool { return host == name })
+	if shut {
+		w.shut = append(w.shut, name)
+	}
+	return w
+}
+
 // MissHost has Kubernetes notice that a host is silent.
 func (w *World) MissHost(name string) *World {
 	for _, p := range w.pods {

@@ -71,6 +71,7 @@ type World struct {
 	template  int            // that pods are made from by now
 	flaws     map[int]string // of templates; see Update
 	knob      knob
+	shut      []string // hosts; see Shut
 }
 
 // pod is a Kubernetes pod; its node is nil while no process runs.
@@ -149,6 +150,10 @@ func (w *World) View() cluster.View {
 	for _, p := range w.pods {
 		m := cluster.Member{Pod: p.Pod}
 		m.Pod.Outdated = p.Outdated || p.made != w.template
+		m.Pod.Volume = !w.settings.Ephemeral
+		if slices.Contains(w.shut, p.Host) {
+			m.Pod.HostShut = "cordoned"
+		}
 		switch {
 		case p.lost:
 			m.Unseen = "dial tcp " + p.IP + ":6379: i/o timeout"

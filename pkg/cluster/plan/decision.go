@@ -32,6 +32,9 @@ type Wanted struct {
 	Failback bool
 	// HoldPrimaries says that a person is to approve an update before it comes to primaries.
 	HoldPrimaries bool
+	// Closed says why nothing that is well is disturbed for an update or a better placement: when the next window opens;
+	// "" while it may be.
+	Closed string
 	// NodeTimeout is how long a node is silent until the others suspect it.
 	NodeTimeout time.Duration
 	// Object is how kubectl names the cluster, for commands that a person is to run: "-n shop rdc/demo".

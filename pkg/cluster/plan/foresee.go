@@ -16,7 +16,7 @@ var foreseenRules = []rule{
 	cancelMigrations, replaceEndedPods, replaceStuckPods, dropUnstartedPods, createMissingPods,
 	coverSlots, attachReplicas, applySettings,
 	promoteTarget, closeOpenSlots, drainSurplusShards, deleteSurplusPods, balanceSlots,
-	reportLostSlots, waitForNodes, reportHalfMoved, reportStrayKeys, refuseOverfull, rollOnePod,
+	reportLostSlots, waitForNodes, reportHalfMoved, reportStrayKeys, refuseOverfull, rollOnePod, reportMaintenance,
 }
 
 // Outline says what Next will do from here, step by step until there is nothing left to do, without doing anything.
@@ -157,9 +157,15 @@ func (f *foreseer) goOn() bool {
 			f.take(d)
 			return true
 		}
-		if d.Reason == DataDoesNotFit {
+		switch d.Reason {
+		case AwaitingWindow: // what comes after it is what will be done in it
+			f.flush()
+			f.say("waiting for a window: " + d.Message)
+			f.w.Closed = ""
+			return true
+		case DataDoesNotFit:
 			f.out.Refused = d.Message
-		} else {
+		default:
 			f.out.Waits = d.Message
 		}
 		return false

@@ -67,9 +67,10 @@ var rules = []rule{
 	reportBlockedBus, // nodes that nobody else hears
 	waitForState,     // links, agreement, cluster_state
 
-	updateAgents,     // redis runs on, but its pod is not ready while the agent starts again
-	restorePlacement, // pretty, when nothing else is going on
-	reportHeldUpdate, // somebody is to approve the rest
+	updateAgents,      // redis runs on, but its pod is not ready while the agent starts again
+	restorePlacement,  // pretty, when nothing else is going on
+	reportMaintenance, // what waits for its time
+	reportHeldUpdate,  // somebody is to approve the rest
 }
 
 // Next is the next step, why, and when to look again. It is a function of its arguments alone: an operator

@@ -323,6 +323,9 @@ func (r *run) mayPromote(view cluster.View, s plan.Failover) {
 			r.fail("%s takes over by plan while %s is not well", m.Pod.Name, other.Pod.Name)
 		}
 	}
+	if r.wanted.Closed != "" {
+		r.fail("%s takes over by plan while no window is open", m.Pod.Name)
+	}
 	if m.Pod.Outdated && !r.wanted.Failback {
 		r.fail("%s takes over by an update, and is not updated", m.Pod.Name)
 	}
@@ -334,6 +337,9 @@ func (r *run) mayRoll(view cluster.View, m cluster.Member, s plan.DeletePod) {
 	primary, _ := view.Member(s.Primary)
 	if !primary.Live() || m.Follows() != s.Primary || !view.Served() || !m.Pod.Outdated {
 		r.fail("%s is replaced, whose primary is not there, or who need not be", s.Pod)
+	}
+	if bound := m.Pod.Volume && m.Pod.HostShut != ""; bound || r.wanted.Closed != "" && m.Info.LinkUp && m.Pod.Ready {
+		r.fail("%s is replaced while no window is open, or where it would not come back", s.Pod)
 	}
 	for _, other := range view.Members {
 		if !other.Live() || (!other.Info.LinkUp || !other.Pod.Ready) && !other.Pod.Outdated {

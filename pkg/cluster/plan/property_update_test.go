@@ -10,8 +10,9 @@ import (
 )
 
 // TestInvariants_Updating changes the template of pods again and again, to good ones and bad ones, and takes away nodes
-// where there is a copy. Some steps are decided on views that are past. Not one key is lost, and in the end all pods are
-// of the template of the end.
+// where there is a copy, while windows open and close and hosts are cordoned. Some steps are decided on views that are
+// past. Not one key is lost, nothing that is well is disturbed while no window is open, and in the end all pods are of
+// the template of the end.
 func TestInvariants_Updating(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -23,6 +24,7 @@ func TestInvariants_Updating(t *testing.T) {
 		}
 		changes := rapid.IntRange(1, 4).Draw(t, "changes")
 		for look := range 3 * mostLooks {
+			r.maintain(changes > 0)
 			view := r.world.View().Studied()
 			r.past = append(r.past, view)
 			now := r.next(view)
@@ -48,6 +50,24 @@ func TestInvariants_Updating(t *testing.T) {
 		}
 		r.fail("it does not converge")
 	})
+}
+
+// maintain opens and closes windows and hosts; in the end all are open.
+func (r *run) maintain(more bool) {
+	hosts := []string{"node1", "node2", "node3"} // the model's own
+	if !more {
+		r.wanted.Closed = ""
+		for _, host := range hosts {
+			r.world.Shut(host, false)
+		}
+		return
+	}
+	if rapid.IntRange(0, 9).Draw(r.t, "window?") == 0 {
+		r.wanted.Closed = rapid.SampledFrom([]string{"", "no window is open"}).Draw(r.t, "window")
+		host := rapid.SampledFrom(hosts).Draw(r.t, "host")
+		r.world.Shut(host, rapid.Bool().Draw(r.t, "shut"))
+		r.note("   closed %q, host %s", r.wanted.Closed, host)
+	}
 }
 
 // changeTemplate changes what pods are made of; the last time to something good.

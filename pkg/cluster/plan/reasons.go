@@ -17,6 +17,12 @@ const (
 	// UpdateAwaitsApproval means that what is left of an update are primaries, and that spec.update.strategy is
 	// Supervised. The message says what to run.
 	UpdateAwaitsApproval = "UpdateAwaitsApproval"
+	// AwaitingWindow means that pods of an older spec are not replaced, or roles not moved to a better placement, before a
+	// window of spec.maintenance.windows opens. The message says when.
+	AwaitingWindow = "AwaitingWindow"
+	// HostInMaintenance means that pods of an older spec are not replaced while the hosts that their volumes are on are
+	// cordoned or not ready: they would not come back.
+	HostInMaintenance = "HostInMaintenance"
 	// DowngradeRefused means that a replica runs a version that cannot read its primary's data. The update stops there.
 	DowngradeRefused = "DowngradeRefused"
 	// UpdatingAgents means that the agents in running pods get the operator's image, one at a time. Redis runs on.

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
@@ -12,11 +11,8 @@ import (
 // Invariant: it is the only thing that goes on: every rule before it has nothing to do, nor to wait for. The primary
 // stops writes until the replica has all of them. Each step shortens the way to the end, so that it comes to one.
 func restorePlacement(w Wanted, v cluster.View) (Decision, bool) {
-	if !w.Failback || len(v.Aside) > 0 || w.HoldPrimaries && slices.ContainsFunc(v.Members, outdated) {
-		return Decision{}, false // what is held would come to primaries by it
-	}
-	h, ok := v.Failback()
-	if !ok {
+	h, ok := betterPlacement(w, v)
+	if !ok || w.Closed != "" {
 		return Decision{}, false
 	}
 	if who := hasNotHeard(v, h.Replica); who != "" {

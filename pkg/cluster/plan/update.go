@@ -37,7 +37,7 @@ func replaceBrokenPods(w Wanted, v cluster.View) (Decision, bool) {
 // Invariant: nothing else is wrong: but for what goes with a pod that is replaced, no rule would wait for anything, so
 // that each pod is back in sync before the next one goes. Nothing is lost with a pod: its shard's primary is there.
 func rollOnePod(w Wanted, v cluster.View) (Decision, bool) {
-	if !slices.ContainsFunc(v.Members, outdated) {
+	if !slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return replaceable(w, m) }) {
 		return Decision{}, false
 	}
 	if d, ok := waitForCalm(w, v); ok {
@@ -45,7 +45,7 @@ func rollOnePod(w Wanted, v cluster.View) (Decision, bool) {
 	}
 	replicas := slices.DeleteFunc(slices.Clone(v.Members), func(m cluster.Member) bool {
 		primary, _ := v.Member(m.Follows())
-		return !outdated(m) || m.Role() != cluster.Replica || primary.Role() != cluster.Primary
+		return !replaceable(w, m) || m.Role() != cluster.Replica || primary.Role() != cluster.Primary
 	})
 	if len(replicas) > 0 {
 		return roll(v, slices.MinFunc(replicas, lessWell)), true
@@ -53,7 +53,7 @@ func rollOnePod(w Wanted, v cluster.View) (Decision, bool) {
 	if w.HoldPrimaries {
 		return Decision{}, false
 	}
-	return rollPrimary(v)
+	return rollPrimary(w, v)
 }
 
 // waitForCalm says that pods are not replaced now: a decision without a step when another rule says what is waited for.
@@ -65,7 +65,7 @@ func waitForCalm(w Wanted, v cluster.View) (Decision, bool) {
 	if slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return outdated(m) && !m.Info.LinkUp }) {
 		left = nil // slots wait for replicas in sync, which these may never be
 	}
-	if _, disturbed := waitForOrder(w, withoutUnwell(v), left); disturbed {
+	if _, disturbed := waitForOrder(w, withoutUnwell(w, v), left); disturbed {
 		return Decision{}, true
 	}
 	who, replica := unheard(v)
@@ -74,16 +74,16 @@ func waitForCalm(w Wanted, v cluster.View) (Decision, bool) {
 }
 
 // rollPrimary has an updated replica take the place of a primary that is not.
-func rollPrimary(v cluster.View) (Decision, bool) {
+func rollPrimary(w Wanted, v cluster.View) (Decision, bool) {
 	shards := v.Shards()
 	for i := range shards {
 		primary := shards[i].Primary
-		heirs := shards[i].Synced() // all of them are updated: the others were replaced first
-		if !outdated(primary) || len(heirs) == 0 {
+		heirs := slices.DeleteFunc(shards[i].Synced(), outdated) // what could be replaced was, before
+		if !replaceable(w, primary) || len(heirs) == 0 {
 			continue
 		}
 		heir := slices.MinFunc(heirs, func(a, b cluster.Member) int {
-			return cmp.Compare(primariesOn(shards, a.Pod.Host), primariesOn(shards, b.Pod.Host))
+			return cmp.Compare(misfit(shards, a), misfit(shards, b))
 		})
 		return Decision{
 			Step:   Failover{Pod: heir.Pod.Name, Node: heir.ID(), Primary: primary.ID(), Mode: HandOver},
@@ -181,8 +181,8 @@ func wellness(m cluster.Member) int {
 }
 
 // withoutUnwell is the view as if those that are to be replaced were well: what is wrong with them goes with them.
-func withoutUnwell(v cluster.View) cluster.View {
-	unwell := func(m cluster.Member) bool { return outdated(m) && wellness(m) < 2 }
+func withoutUnwell(w Wanted, v cluster.View) cluster.View {
+	unwell := func(m cluster.Member) bool { return replaceable(w, m) && wellness(m) < 2 }
 	if !slices.ContainsFunc(v.Members, unwell) {
 		return v
 	}
@@ -209,6 +209,14 @@ func unheard(v cluster.View) (who, replica string) {
 	return "", ""
 }
 
+// misfit says how badly a replica's host is chosen for a primary: last comes one that somebody works on.
+func misfit(shards []cluster.Shard, m cluster.Member) int {
+	if m.Pod.HostShut != "" {
+		return len(shards) + 1
+	}
+	return primariesOn(shards, m.Pod.Host)
+}
+
 func primariesOn(shards []cluster.Shard, host string) int {
 	n := 0
 	for i := range shards {
@@ -223,7 +231,7 @@ func primariesOn(shards []cluster.Shard, host string) int {
 // has its data. The one that has its replica already comes first. "" while nothing is to be replaced, or anything else
 // is to be done first: the former primary of the shard before has to go.
 func lent(w Wanted, v cluster.View) cluster.NodeID {
-	if w.Replicas > 0 || w.Paused || w.HoldPrimaries || !v.Served() || !v.Contested().IsEmpty() ||
+	if w.Replicas > 0 || w.Paused || w.HoldPrimaries || w.Closed != "" || !v.Served() || !v.Contested().IsEmpty() ||
 		len(v.Owners()) != w.Primaries {
 		return ""
 	}
@@ -231,7 +239,7 @@ func lent(w Wanted, v cluster.View) cluster.NodeID {
 		return ""
 	}
 	shards := slices.DeleteFunc(slices.Clone(v.Shards()), func(s cluster.Shard) bool {
-		return !outdated(s.Primary) || !s.Primary.Live()
+		return !outdated(s.Primary) || bound(s.Primary) || !s.Primary.Live()
 	})
 	if len(shards) == 0 {
 		return ""

@@ -139,6 +139,11 @@ type RedisClusterSpec struct {
 	// +kubebuilder:default={}
 	Update UpdateSpec `json:"update,omitempty"`
 
+	// Maintenance says when what is well may be disturbed.
+	// +optional
+	// +kubebuilder:default={}
+	Maintenance MaintenanceSpec `json:"maintenance,omitempty"`
+
 	// Recovery says what is done by itself when something breaks, where there is a choice to make.
 	// +optional
 	// +kubebuilder:default={}

@@ -46,6 +46,8 @@ type RedisClusterSpecApplyConfiguration struct {
 	Migration *MigrationSpecApplyConfiguration `json:"migration,omitempty"`
 	// Update says how pods get what has changed.
 	Update *UpdateSpecApplyConfiguration `json:"update,omitempty"`
+	// Maintenance says when what is well may be disturbed.
+	Maintenance *MaintenanceSpecApplyConfiguration `json:"maintenance,omitempty"`
 	// Recovery says what is done by itself when something breaks, where there is a choice to make.
 	Recovery *RecoverySpecApplyConfiguration `json:"recovery,omitempty"`
 	// Paused stops the operator: what it has in hand is brought to an end, a slot that is on its way for example, and
@@ -169,6 +171,14 @@ func (b *RedisClusterSpecApplyConfiguration) WithMigration(value *MigrationSpecA
 // If called multiple times, the Update field is set to the value of the last call.
 func (b *RedisClusterSpecApplyConfiguration) WithUpdate(value *UpdateSpecApplyConfiguration) *RedisClusterSpecApplyConfiguration {
 	b.Update = value
+	return b
+}
+
+// WithMaintenance sets the Maintenance field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Maintenance field is set to the value of the last call.
+func (b *RedisClusterSpecApplyConfiguration) WithMaintenance(value *MaintenanceSpecApplyConfiguration) *RedisClusterSpecApplyConfiguration {
+	b.Maintenance = value
 	return b
 }
 

@@ -3,14 +3,19 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
 	"github.com/redisoperator/redis-operator/test/e2e/witness"
 )
@@ -44,6 +49,53 @@ func TestIdleMeansIdle(t *testing.T) {
 			t.Errorf("redis has got %q %d times in %s", command, delta, watched)
 		}
 	}
+	followsZones(t, c)
+}
+
+// zoneTime is how long it may take until placement knows of a zone: less than the time between two looks at a cluster at
+// rest.
+const zoneTime = 5 * time.Second
+
+// followsZones moves the host of a replica into the zone of its master: the operator, which has just slept, says so at
+// once, and takes it back when the zone is as it was.
+func followsZones(t *testing.T, c *framework.Cluster) {
+	t.Helper()
+	rc, err := c.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := rc.Status.Nodes[slices.IndexFunc(rc.Status.Nodes,
+		func(n redisv1.NodeStatus) bool { return n.Role == redisv1.RoleMaster })]
+	replica := rc.Status.Nodes[slices.IndexFunc(rc.Status.Nodes,
+		func(n redisv1.NodeStatus) bool { return n.MasterRef == master.ID })]
+	if rc.Status.NodesPlacement != redisv1.PlacementOptimal || master.Zone == replica.Zone {
+		t.Fatalf("placement %s: %s", rc.Status.NodesPlacement, rc.Status.PlacementMessage)
+	}
+	move := func(ctx context.Context, zone string) {
+		t.Helper()
+		patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%q}}}`, corev1.LabelTopologyZone, zone)
+		if _, err := env.Kube.CoreV1().Nodes().Patch(ctx, replica.Host, types.MergePatchType,
+			[]byte(patch), metav1.PatchOptions{}); err != nil {
+			t.Errorf("put %s into zone %s: %v", replica.Host, zone, err)
+		}
+	}
+	says := func(placement redisv1.NodesPlacement, words string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			rc, err := c.Get(ctx)
+			if err == nil && (rc.Status.NodesPlacement != placement || !strings.HasSuffix(rc.Status.PlacementMessage, words)) {
+				return fmt.Errorf("placement %s: %s", rc.Status.NodesPlacement, rc.Status.PlacementMessage)
+			}
+			return err
+		}
+	}
+	t.Cleanup(func() { move(context.WithoutCancel(t.Context()), replica.Zone) })
+	start := time.Now()
+	move(t.Context(), master.Zone)
+	framework.Eventually(t, zoneTime, "a pair in one zone is named",
+		says(redisv1.PlacementBestEffort, "are both in zone "+master.Zone))
+	t.Logf("a zone is in the status %s after its label", time.Since(start).Round(10*time.Millisecond))
+	move(t.Context(), replica.Zone)
+	framework.Eventually(t, zoneTime, "the placement is as it was", says(redisv1.PlacementOptimal, ""))
 }
 
 // apiWrites counts the operator's writes to the API server, by its own metrics, without the renewals of its Lease.

@@ -10,7 +10,7 @@ type MaintenanceSpec struct {
 	// while they run, hibernation.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=8
 	Windows []MaintenanceWindow `json:"windows,omitempty"`
 }
 
@@ -19,7 +19,7 @@ type MaintenanceWindow struct {
 	// Schedule says when the window opens: a cron expression of five fields, minute, hour, day of the month, month and
 	// day of the week. "0 2 * * SAT" is two o'clock in the night to every Saturday.
 	// +required
-	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.split(' ').size() == 5",message="spec.maintenance.windows[].schedule must have five fields, with one space between them: minute, hour, day of the month, month, day of the week"
 	// +kubebuilder:validation:XValidation:rule="self.split(' ').size() != 5 || self.split(' ')[0].split(',').all(f, f.matches('^([*]|[0-5]?[0-9](-[0-5]?[0-9])?)(/[1-9][0-9]?)?$'))",message="spec.maintenance.windows[].schedule: the first field is minutes, 0 to 59, for example 30 or 0,30 or */15"
 	// +kubebuilder:validation:XValidation:rule="self.split(' ').size() != 5 || self.split(' ')[1].split(',').all(f, f.matches('^([*]|([01]?[0-9]|2[0-3])(-([01]?[0-9]|2[0-3]))?)(/[1-9][0-9]?)?$'))",message="spec.maintenance.windows[].schedule: the second field is hours, 0 to 23"
@@ -30,6 +30,7 @@ type MaintenanceWindow struct {
 
 	// Duration is how long the window is open, for example 4h or 90m.
 	// +required
+	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}[hms])+$') && duration(self) >= duration('1m')",message="spec.maintenance.windows[].duration must be at least 1m, in hours, minutes and seconds: 4h or 1h30m"
 	Duration metav1.Duration `json:"duration"`
 

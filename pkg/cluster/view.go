@@ -151,6 +151,16 @@ type Pod struct {
 // NeverLinked is the LinkDown of a replica that has not followed its primary since it was started.
 const NeverLinked time.Duration = -1
 
+// AppendOnly says whether a node's append-only file has all of its data.
+type AppendOnly string
+
+const (
+	// AppendOnlyOff says that none is written: one that is there is of before.
+	AppendOnlyOff AppendOnly = "off"
+	// AppendOnlyOn says that it is whole.
+	AppendOnlyOn AppendOnly = "on"
+)
+
 // NodeInfo is what one node said about itself and the cluster.
 type NodeInfo struct {
 	Table        Table
@@ -181,6 +191,8 @@ type NodeInfo struct {
 	Tasks    []SlotTask
 	Clients  int64 // connections, replicas' not counted
 	MaxBytes int64 // maxmemory; 0: no limit
+	// AppendOnly says what the node's append-only file is worth; "" while one is being written anew.
+	AppendOnly AppendOnly
 	// WriteFault is what the server says of its last try to write to its disk that failed: "aof_last_write_status:err".
 	WriteFault string
 	Version    string // "redis 7.0.15", "valkey 9.1.2"

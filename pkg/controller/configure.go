@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
@@ -57,8 +59,10 @@ func (c *Controller) setLive(ctx context.Context, t target, change plan.Change) 
 		return nil, err
 	}
 	for {
-		settings := l.takes(m.Info.Version, change.Settings)
-		err := c.Settings.Configure(ctx, endpoint(m.Pod.IP, t.access), redisSettings(settings, wantOf))
+		settings, err := c.snapshotFirst(ctx, t, m, l.takes(m.Info.Version, change.Settings))
+		if err == nil {
+			err = c.Settings.Configure(ctx, endpoint(m.Pod.IP, t.access), redisSettings(settings, wantOf))
+		}
 		no, said := errors.AsType[*redis.SettingError](err)
 		switch {
 		case err == nil:
@@ -75,6 +79,29 @@ func (c *Controller) setLive(ctx context.Context, t target, change plan.Change) 
 			return nil, fmt.Errorf("configure %s: %w", change.Pod, err)
 		}
 	}
+}
+
+const (
+	appendOnly = "appendonly"
+	// snapshotRest is how long a node is left alone that writes a snapshot.
+	snapshotRest = 2 * time.Second
+)
+
+// snapshotFirst leaves out of settings that a node stops to write its append-only file, until it has a snapshot of what
+// is in it: it would start again with an older one, or with none.
+func (c *Controller) snapshotFirst(
+	ctx context.Context, t target, m cluster.Member, settings []cluster.Drift,
+) ([]cluster.Drift, error) {
+	stops := func(d cluster.Drift) bool { return d.Name == appendOnly && cluster.SameValue(appendOnly, d.Want, "no") }
+	if !slices.ContainsFunc(settings, stops) || !objects.MakesSnapshots(t.rc) {
+		return settings, nil
+	}
+	done, err := c.Settings.Snapshot(ctx, endpoint(m.Pod.IP, t.access))
+	if err != nil || done {
+		return settings, err
+	}
+	t.ledger.settings.rest(m.Pod.Name, c.Clock.Now().Add(snapshotRest))
+	return slices.DeleteFunc(slices.Clone(settings), stops), nil
 }
 
 // putBack gives nodes what they had before.

@@ -90,6 +90,8 @@ type SlotControl interface {
 type SettingControl interface {
 	Settings(ctx context.Context, ep redis.Endpoint) (map[string]string, error)
 	Configure(ctx context.Context, ep redis.Endpoint, settings []redis.Setting) error
+	// Snapshot says whether a node has written a snapshot just now. Where it has not, it is writing one.
+	Snapshot(ctx context.Context, ep redis.Endpoint) (bool, error)
 }
 
 // AgentControl asks the agents of one cluster. An answer proves that the one who gave it belongs to it.

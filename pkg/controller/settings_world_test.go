@@ -18,6 +18,10 @@ import (
 type server struct {
 	conf string
 	live map[string]string
+
+	saves   int  // how often it was asked for a snapshot
+	slow    bool // it has none when it is asked for the first time
+	unsaved bool // it stopped to write its append-only file without a snapshot
 }
 
 // byItself is what a server of the tests runs with when it is told nothing. It knows no other directives, but for
@@ -55,12 +59,28 @@ func (s *server) set(settings []redis.Setting) string {
 		}
 	}
 	for _, set := range settings {
+		s.unsaved = s.unsaved || set.Name == appendOnly && set.Value == "no" && !s.saved()
 		s.live[set.Name] = set.Value
 		if set.Name == "hz" && set.Value == "1000" {
 			s.live["hz"] = "500" // as servers do
 		}
 	}
 	return ""
+}
+
+func (s *server) saved() bool { return s.saves > 1 || s.saves == 1 && !s.slow }
+
+// Snapshot implements SettingControl.
+func (n *redisNodes) Snapshot(_ context.Context, ep redis.Endpoint) (bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p, m, err := n.login(ep)
+	if err != nil {
+		return false, err
+	}
+	s := p.started[m.Pod.Name].server
+	s.saves++
+	return s.saved(), nil
 }
 
 // Settings implements SettingControl.

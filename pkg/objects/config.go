@@ -91,20 +91,3 @@ func clusterDirectives() []directive {
 		{"enable-module-command", "no"},
 	}
 }
-
-func persistenceDirectives(rc *redisv1.RedisCluster) []directive {
-	if rc.Spec.Storage.Type != redisv1.StoragePersistent {
-		return []directive{{"save", `""`}, {"appendonly", "no"}}
-	}
-	directives := []directive{
-		{"save", "3600 1 300 100 60 10000"},
-		{"appendonly", "yes"},
-		{"appendfsync", "everysec"},
-	}
-	if appendonly, set := rc.Spec.Config["appendonly"]; !set || strings.EqualFold(string(appendonly), "yes") {
-		// With the append-only file a snapshot at the end is never read, and writing one may take longer than a pod has
-		// for its end.
-		directives = append(directives, directive{"shutdown-on-sigterm", "nosave"})
-	}
-	return directives
-}

@@ -72,6 +72,26 @@ func TestRedisConf(t *testing.T) {
 			edits{persistent, settings(map[string]redisv1.ConfigValue{"appendonly": "no"})},
 			map[string]string{"appendonly": "no", "shutdown-on-sigterm": "-"},
 		},
+		"the append-only file alone": {
+			edits{persistent, persists(redisv1.PersistenceAOF)},
+			map[string]string{"save": "", "appendonly": "yes", "appendfsync": "everysec", "shutdown-on-sigterm": "nosave"},
+		},
+		"snapshots alone": {
+			edits{persistent, persists(redisv1.PersistenceRDB)},
+			map[string]string{"save": "3600|1|300|100|60|10000", "appendonly": "no", "appendfsync": "-", "shutdown-on-sigterm": "-"},
+		},
+		"snapshots alone, when the user says": {
+			edits{persistent, persists(redisv1.PersistenceRDB), settings(map[string]redisv1.ConfigValue{"save": "900 1"})},
+			map[string]string{"save": "900|1", "appendonly": "no"},
+		},
+		"nothing on a volume": {
+			edits{persistent, persists(redisv1.PersistenceNone)},
+			map[string]string{"save": "", "appendonly": "no", "shutdown-on-sigterm": "-"},
+		},
+		"both without a volume": {
+			edits{persists(redisv1.PersistenceBoth)},
+			map[string]string{"save": "3600|1|300|100|60|10000", "appendonly": "yes", "shutdown-on-sigterm": "nosave"},
+		},
 		"the user's snapshots replace the operator's": {
 			edits{persistent, settings(map[string]redisv1.ConfigValue{"save": "900 1"})}, map[string]string{"save": "900|1"},
 		},

@@ -38,6 +38,10 @@ func cluster(edits ...func(*redisv1.RedisCluster)) *redisv1.RedisCluster {
 	return rc
 }
 
+func persists(p redisv1.Persistence) func(*redisv1.RedisCluster) {
+	return func(rc *redisv1.RedisCluster) { rc.Spec.Storage.Persistence = p }
+}
+
 func persistent(rc *redisv1.RedisCluster) {
 	rc.Spec.Storage.Type = redisv1.StoragePersistent
 	rc.Spec.Storage.Size = new(resource.MustParse("10Gi"))

@@ -137,6 +137,19 @@ func (f info) writeFault() string {
 	return ""
 }
 
+// appendOnly says what the append-only file is worth. The first one after it was turned on is whole when it has been
+// written to its end; a server that is at that calls it enabled, too.
+func (f info) appendOnly() cluster.AppendOnly {
+	switch {
+	case f["aof_enabled"] == "0":
+		return cluster.AppendOnlyOff
+	case f["aof_enabled"] == "1" && f["aof_rewrite_in_progress"] == "0" && f["aof_rewrite_scheduled"] == "0" &&
+		f["aof_last_bgrewrite_status"] == "ok":
+		return cluster.AppendOnlyOn
+	}
+	return ""
+}
+
 // version is the engine and its version. Valkey keeps redis_version, of the last Redis that it is
 // compatible with, for old clients.
 func (f info) version() string {
@@ -214,6 +227,7 @@ func nodeInfo(nodes string, clusterInfo, server info) (*cluster.NodeInfo, error)
 		Clients:      server.number("connected_clients"),
 		MaxBytes:     server.number("maxmemory"),
 		Version:      server.version(),
+		AppendOnly:   server.appendOnly(),
 		WriteFault:   server.writeFault(),
 	}, nil
 }

@@ -43,6 +43,7 @@ type pod struct {
 	NodeTimeout int
 	Replication string // password of the user that replicates
 	Snapshot    bool   // it has no append-only file, and its snapshot is to be loaded
+	Appended    bool   // it has an append-only file that is newer than its snapshot, and is to be loaded
 }
 
 // renderConf makes the redis.conf of this pod: the text of the ConfigMap, then the pod's own lines, which win
@@ -75,6 +76,9 @@ func renderConf(text string, p pod) string {
 		// Redis would begin with an empty append-only file. The operator turns appendonly on in the node that runs, which
 		// writes a file of what has been loaded.
 		line("appendonly no")
+	}
+	if p.Appended {
+		line("appendonly yes")
 	}
 	return b.String()
 }

@@ -123,8 +123,7 @@ func (g *gate) keepFormer() error {
 // dataFiles are what redis wrote in the data directory, but nodes.conf. What is somebody else's stays.
 func dataFiles(conf, dir string) []string {
 	own := []string{
-		directive(conf, "dbfilename", "dump.rdb"), directive(conf, "appendfilename", "appendonly.aof"),
-		directive(conf, "appenddirname", "appendonlydir"),
+		directive(conf, "dbfilename", "dump.rdb"), directive(conf, "appendfilename", "appendonly.aof"), appendDir(conf),
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -179,13 +179,17 @@ func (g *gate) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nodes, table, err := g.loadNodes(ctx, string(text))
+	if err = g.putStaleAside(string(text)); err != nil {
+		return err
+	}
+	conf := g.asLeft(string(text))
+	nodes, table, err := g.loadNodes(ctx, conf)
 	if err != nil {
 		return err
 	}
 	lost := ""
-	if hasData := hasDataset(string(text), g.opts.DataDir); len(table) > 1 || len(table) == 1 && hasData {
-		if nodes, lost, err = g.rejoin(ctx, past{string(text), nodes, table, hasData}); err != nil {
+	if hasData := hasDataset(conf, g.opts.DataDir); len(table) > 1 || len(table) == 1 && hasData {
+		if nodes, lost, err = g.rejoin(ctx, past{conf, nodes, table, hasData}); err != nil {
 			return err
 		}
 	} else if err := g.keepFormer(); err != nil {
@@ -311,9 +315,10 @@ func (g *gate) recall() saved {
 	if err != nil {
 		glog.V(4).Infof("%s: recall: %v", g.opts, err)
 	}
+	left := g.asLeft(string(conf))
 	s := saved{
-		hasData:  hasDataset(string(conf), g.opts.DataDir),
-		hasLog:   appendsOnly(string(conf)) && hasAppended(string(conf), g.opts.DataDir),
+		hasData:  hasDataset(left, g.opts.DataDir),
+		hasLog:   appendsOnly(left) && hasAppended(left, g.opts.DataDir),
 		restarts: restartsAfterCrash(string(conf)),
 	}
 	data, err := os.ReadFile(g.nodesPath())
@@ -399,6 +404,7 @@ func (g *gate) writeConf(text string, secrets passwords, a arrival) error {
 		NodeTimeout: nodeTimeout(text, a),
 		Replication: secrets.Replication,
 		Snapshot:    a == comesBack && hasOnlySnapshot(text, g.opts.DataDir),
+		Appended:    g.keepsAppending(text),
 	})
 	return errors.Join(
 		writeFile(aclPath(g.opts.RunDir), []byte(renderACL(secrets, server)), 0o600),

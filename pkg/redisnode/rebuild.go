@@ -168,11 +168,14 @@ func (a *Agent) liveTable(ctx context.Context, t *agent.Table) error {
 	return err
 }
 
-// remember keeps who the node is.
+// remember keeps who the node is, and what its append-only files are worth.
 func (a *Agent) remember(look snapshot) {
 	if look.info == nil || a.gate.read().holding {
 		return
 	}
 	id := look.info.Self().ID
-	a.changeRecord(func(r *record) { r.NodeID = id })
+	a.changeRecord(func(r *record) {
+		r.NodeID = id
+		a.rememberFiles(r, look.info.AppendOnly)
+	})
 }

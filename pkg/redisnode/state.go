@@ -25,6 +25,10 @@ type record struct {
 	// Doubt is why the node counts as fenced although nobody is known to have ordered it.
 	Doubt    string `json:"doubt,omitempty"`
 	DataLost string `json:"dataLost,omitempty"`
+	// AppendOnly is what the append-only file was worth when redis last said so: appendonly.go.
+	AppendOnly cluster.AppendOnly `json:"appendOnly,omitempty"`
+	// Stale is the list of append-only files that were there when redis wrote none; "" when there were none.
+	Stale string `json:"stale,omitempty"`
 	// NodeID is who the node is, for when its nodes.conf is lost.
 	NodeID cluster.NodeID `json:"nodeID,omitempty"`
 	// Mark counts how far the volume of a primary has come, and CopyMark how far that of CopyOf had when this copy of it

@@ -317,6 +317,9 @@ func (quiet) Settings(context.Context, redis.Endpoint) (map[string]string, error
 // Configure implements controller.SettingControl.
 func (quiet) Configure(context.Context, redis.Endpoint, []redis.Setting) error { return nil }
 
+// Snapshot implements controller.SettingControl.
+func (quiet) Snapshot(context.Context, redis.Endpoint) (bool, error) { return true, nil }
+
 // Reign implements AgentControl: there is one operator.
 func (agents) Reign(context.Context, string, agent.ReignRequest) error { return nil }
 

@@ -107,7 +107,7 @@ disruption: {podDisruptionBudget: false}
 memory: {maxmemoryPercent: 60}
 migration: {balance: Bytes, engine: Classic, profile: Throughput, maxBatchMillis: 7, maxKeyBytes: 1000000000, parallelism: 2}
 paused: true
-storage: {type: PersistentVolumeClaim, size: 1Gi, retention: Delete, adopt: true}
+storage: {type: PersistentVolumeClaim, size: 1Gi, retention: Delete, adopt: true, persistence: RDB}
 hibernate: true
 podLabels: {a: b}
 podAnnotations: {c: d}
@@ -141,7 +141,7 @@ extraEnv: [{name: TZ, value: UTC}]
 			s.Migration.MaxKeyBytes.Value() == 1000000000 && *s.Migration.Parallelism == 2,
 		"paused":         s.Paused,
 		"hibernate":      s.Hibernate,
-		"storage":        s.Storage.Retention == redisv1.RetentionDelete && s.Storage.Adopt,
+		"storage":        s.Storage.Retention == redisv1.RetentionDelete && s.Storage.Adopt && s.Storage.Persistence == redisv1.PersistenceRDB,
 		"memory":         *s.Memory.MaxmemoryPercent == 60,
 		"podLabels":      s.PodTemplate.Labels["a"] == "b",
 		"podAnnotations": s.PodTemplate.Annotations["c"] == "d",

@@ -88,6 +88,27 @@ func TestBadInputIsRefused(t *testing.T) {
 		"size without claim": {func(rc *redisv1.RedisCluster) {
 			rc.Spec.Storage = redisv1.StorageSpec{Type: redisv1.StorageEphemeral, Size: &size}
 		}, "spec.storage"},
+		"persistence and appendonly": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Storage.Persistence = redisv1.PersistenceAOF
+			rc.Spec.Config = redisv1.Config{"appendonly": "yes"}
+		}, "spec.config.appendonly"},
+		"persistence and snapshots": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Storage.Persistence = redisv1.PersistenceAOF
+			rc.Spec.Config = redisv1.Config{"save": "900 1"}
+		}, "spec.config.save"},
+		"persistence without snapshots": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Storage.Persistence = redisv1.PersistenceRDB
+			rc.Spec.Config = redisv1.Config{"save": ""}
+		}, "spec.config.save"},
+		"a persistence that is none": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Storage.Persistence = "Some"
+		}, "spec.storage.persistence"},
+		"hibernation with nothing on disk": {func(rc *redisv1.RedisCluster) {
+			rc.Spec.Hibernate = true
+			rc.Spec.Storage = redisv1.StorageSpec{
+				Type: redisv1.StoragePersistent, Size: new(resource.MustParse("1Gi")), Persistence: redisv1.PersistenceNone,
+			}
+		}, "spec.hibernate"},
 		"hibernation without volumes": {func(rc *redisv1.RedisCluster) { rc.Spec.Hibernate = true }, "spec.hibernate"},
 		"hibernation without data": {func(rc *redisv1.RedisCluster) {
 			rc.Spec.Hibernate = true

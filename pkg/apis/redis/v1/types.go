@@ -56,7 +56,11 @@ type RedisClusterList struct {
 // +kubebuilder:validation:XValidation:rule=`(has(self.serviceName) ? self.serviceName : "") == (has(oldSelf.serviceName) ? oldSelf.serviceName : "")`,message="spec.serviceName cannot be changed: running nodes find each other by it"
 // +kubebuilder:validation:XValidation:rule=`(has(self.auth.secretName) ? self.auth.secretName : "") == (has(oldSelf.auth.secretName) ? oldSelf.auth.secretName : "")`,message="spec.auth.secretName cannot be changed yet: rotation comes with a later release"
 // +kubebuilder:validation:XValidation:rule="!has(self.hibernate) || !self.hibernate || self.storage.type == 'PersistentVolumeClaim'",message="spec.hibernate needs spec.storage.type PersistentVolumeClaim: without volumes all data would be gone with the pods"
-// +kubebuilder:validation:XValidation:rule=`!has(self.hibernate) || !self.hibernate || !has(self.config) || !('appendonly' in self.config) || self.config['appendonly'].lowerAscii() != 'no' || !('save' in self.config && (self.config['save'].size() == 0 || self.config['save'] == '""') || 'shutdown-on-sigterm' in self.config && self.config['shutdown-on-sigterm'].lowerAscii().contains('nosave'))`,message="spec.hibernate needs data on the volumes: spec.config.appendonly is no, and spec.config.save is empty or spec.config.shutdown-on-sigterm is nosave"
+// +kubebuilder:validation:XValidation:rule="!has(self.storage.persistence) || !has(self.config) || !('appendonly' in self.config)",message="spec.config.appendonly must not be set beside spec.storage.persistence, which says it"
+// +kubebuilder:validation:XValidation:rule=`!has(self.storage.persistence) || !has(self.config) || !('save' in self.config) || self.storage.persistence in ['RDB', 'Both'] && self.config['save'].size() > 2`,message="spec.config.save may only say when snapshots are made where spec.storage.persistence is RDB or Both"
+// +kubebuilder:validation:XValidation:rule="!has(self.hibernate) || !self.hibernate || !has(self.storage.persistence) || self.storage.persistence != 'None'",message="spec.hibernate needs data on the volumes: spec.storage.persistence is None"
+// +kubebuilder:validation:XValidation:rule=`!has(self.hibernate) || !self.hibernate || !has(self.config) || !('shutdown-on-sigterm' in self.config) || !self.config['shutdown-on-sigterm'].lowerAscii().contains('nosave') || !(has(self.storage.persistence) && self.storage.persistence == 'RDB' || 'appendonly' in self.config && self.config['appendonly'].lowerAscii() == 'no')`,message="spec.hibernate needs a snapshot at the end: spec.config.shutdown-on-sigterm is nosave, and there is no append-only file"
+// +kubebuilder:validation:XValidation:rule=`!has(self.hibernate) || !self.hibernate || !has(self.config) || !('appendonly' in self.config) || self.config['appendonly'].lowerAscii() != 'no' || !('save' in self.config) || self.config['save'].size() > 2`,message="spec.hibernate needs data on the volumes: spec.config.appendonly is no, and spec.config.save is empty"
 // +kubebuilder:validation:XValidation:rule="!has(self.memory) || !has(self.memory.maxmemoryPercent) || (has(self.config) && 'maxmemory' in self.config) || !has(self.podTemplate.spec) || self.podTemplate.spec.containers.exists(c, c.name == 'redis' && has(c.resources) && has(c.resources.limits) && 'memory' in c.resources.limits)",message="spec.memory.maxmemoryPercent needs a memory limit of the container redis in spec.podTemplate: it is a part of it"
 type RedisClusterSpec struct {
 	// NumberOfMaster is the number of masters, which share the 16384 slots. Redis needs three to
@@ -188,6 +192,23 @@ const (
 	RetentionDelete Retention = "Delete"
 )
 
+// Persistence says what nodes write of their data while they run.
+//
+// +kubebuilder:validation:Enum=RDB;AOF;Both;None
+type Persistence string
+
+// What nodes write.
+const (
+	// PersistenceRDB is snapshots: what was written since the last one is in memory only.
+	PersistenceRDB Persistence = "RDB"
+	// PersistenceAOF is the append-only file, which is on the disk within a second.
+	PersistenceAOF Persistence = "AOF"
+	// PersistenceBoth is the append-only file, which a node starts with, and snapshots beside it.
+	PersistenceBoth Persistence = "Both"
+	// PersistenceNone is nothing: a node that starts again takes its data from another copy.
+	PersistenceNone Persistence = "None"
+)
+
 // StorageSpec says where the nodes keep their data.
 //
 // +kubebuilder:validation:XValidation:rule="self.type == 'PersistentVolumeClaim' || (!has(self.size) && !has(self.storageClassName))",message="spec.storage.size and spec.storage.storageClassName need spec.storage.type PersistentVolumeClaim"
@@ -217,6 +238,12 @@ type StorageSpec struct {
 	// +optional
 	// +kubebuilder:default=Retain
 	Retention Retention `json:"retention,omitempty"`
+
+	// Persistence says what nodes write of their data while they run: snapshots (RDB), the append-only file (AOF), Both
+	// or None. When it is not set it is Both with volumes and None without, and spec.config may set appendonly and save. A
+	// change is made at the running nodes; a node that stops to write its append-only file writes a snapshot first.
+	// +optional
+	Persistence Persistence `json:"persistence,omitempty"`
 
 	// Adopt takes volumes over that a deleted RedisCluster of the same name has left: their data and nodes go on in this
 	// one. Without it they are left alone, and the condition VolumeConflict names them.

@@ -26,6 +26,10 @@ type StorageSpecApplyConfiguration struct {
 	// Retention says whether volumes are kept or deleted with the RedisCluster, and with the pods that a scale-in takes
 	// away.
 	Retention *redisv1.Retention `json:"retention,omitempty"`
+	// Persistence says what nodes write of their data while they run: snapshots (RDB), the append-only file (AOF), Both
+	// or None. When it is not set it is Both with volumes and None without, and spec.config may set appendonly and save. A
+	// change is made at the running nodes; a node that stops to write its append-only file writes a snapshot first.
+	Persistence *redisv1.Persistence `json:"persistence,omitempty"`
 	// Adopt takes volumes over that a deleted RedisCluster of the same name has left: their data and nodes go on in this
 	// one. Without it they are left alone, and the condition VolumeConflict names them.
 	Adopt *bool `json:"adopt,omitempty"`
@@ -66,6 +70,14 @@ func (b *StorageSpecApplyConfiguration) WithStorageClassName(value string) *Stor
 // If called multiple times, the Retention field is set to the value of the last call.
 func (b *StorageSpecApplyConfiguration) WithRetention(value redisv1.Retention) *StorageSpecApplyConfiguration {
 	b.Retention = &value
+	return b
+}
+
+// WithPersistence sets the Persistence field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Persistence field is set to the value of the last call.
+func (b *StorageSpecApplyConfiguration) WithPersistence(value redisv1.Persistence) *StorageSpecApplyConfiguration {
+	b.Persistence = &value
 	return b
 }
 

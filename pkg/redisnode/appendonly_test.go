@@ -1,0 +1,78 @@
+package redisnode
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
+)
+
+// remembers waits until the agents know what the append-only files of their nodes are worth.
+func remembers(t *testing.T, pods []*testPod, worth cluster.AppendOnly) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("every agent remembers %q", worth), func() (bool, string) {
+		for _, p := range pods {
+			if record := readString(t, p.dataDir+"/"+stateFile); !strings.Contains(record, `"appendOnly":"`+string(worth)+`"`) {
+				return false, p.name + ": " + record
+			}
+		}
+		return true, ""
+	})
+}
+
+func crashAll(pods []*testPod) {
+	each(pods, func(p *testPod) { p.crash() })
+}
+
+func (w *world) startAll(pods []*testPod) {
+	for _, p := range pods {
+		p.startRedis()
+	}
+	w.awaitWhole(pods)
+}
+
+// All nodes die while appendonly is turned off: there is no snapshot, and they start with the files that they have. Turned
+// off at nodes that run, and on again while they are down, files of before are not started with.
+func TestAppendOnly_TurnedOffAndOnWhileDown(t *testing.T) {
+	for _, version := range []string{"redis 7.0", "valkey 9"} {
+		t.Run(version, func(t *testing.T) {
+			useEngine(t, version)
+			w := newWorld(t, onDisk)
+			pods := w.form(3, 0)
+			fill(t, pods, 300)
+			remembers(t, pods, cluster.AppendOnlyOn)
+			crashAll(pods)
+			w.configure(bySnapshot)
+			w.startAll(pods)
+			verify(t, pods, 300)
+
+			for _, p := range pods { // as the operator does
+				eventually(t, p.name+" has a snapshot", func() (bool, string) {
+					done, err := w.redis.Snapshot(t.Context(), p.endpoint())
+					return done, fmt.Sprint(err)
+				})
+				must(t, w.redis.ConfigSet(t.Context(), p.endpoint(), []redis.Setting{{Name: "appendonly", Value: "no"}}))
+			}
+			remembers(t, pods, cluster.AppendOnlyOff)
+			if deleted := pods[0].client("DEL", "key-0"); !strings.HasPrefix(deleted, "1") {
+				t.Fatal(deleted)
+			}
+			for _, p := range pods {
+				if saved := p.operator("SAVE"); saved != "OK" {
+					t.Fatal(saved)
+				}
+			}
+			crashAll(pods)
+			w.configure(onDisk)
+			w.startAll(pods)
+			if back := pods[0].client("GET", "key-0"); strings.TrimSpace(back) != "" {
+				t.Errorf("a key that was deleted is back: %q", back)
+			}
+			if kept := pods[0].client("GET", "key-1"); strings.TrimSpace(kept) != "1" {
+				t.Errorf("a key is lost: %q", kept)
+			}
+		})
+	}
+}

@@ -86,6 +86,8 @@ func clusterDirectives() []directive {
 		{"repl-diskless-sync-delay", "0"},
 		// A replica that drops 50 GB before it loads them again must answer the cluster bus meanwhile.
 		{"replica-lazy-flush", "yes"},
+		// Where nothing is kept, a snapshot that a replica was sent is not: it would be started with, long after.
+		{"rdb-del-sync-files", "yes"},
 		{"enable-protected-configs", "no"},
 		{"enable-debug-command", "no"},
 		{"enable-module-command", "no"},

@@ -111,7 +111,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	group.Go(func() error {
 		a.node.run(ctx, func(ctx context.Context, look snapshot) {
-			a.remember(look)
+			a.remember(ctx, look)
 			a.gate.served(look)
 			a.settle(ctx, look)
 			a.suspect(ctx, look)

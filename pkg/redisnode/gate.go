@@ -317,7 +317,7 @@ func (g *gate) recall() saved {
 	}
 	left := g.asLeft(string(conf))
 	s := saved{
-		hasData:  hasDataset(left, g.opts.DataDir),
+		hasData:  g.hasData(string(conf)),
 		hasLog:   appendsOnly(left) && hasAppended(left, g.opts.DataDir),
 		restarts: restartsAfterCrash(string(conf)),
 	}

@@ -1,10 +1,12 @@
 package redisnode
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,14 +170,21 @@ func (a *Agent) liveTable(ctx context.Context, t *agent.Table) error {
 	return err
 }
 
-// remember keeps who the node is, and what its append-only files are worth.
-func (a *Agent) remember(look snapshot) {
+// remember keeps who the node is, and what its files are worth.
+func (a *Agent) remember(ctx context.Context, look snapshot) {
 	if look.info == nil || a.gate.read().holding {
 		return
 	}
-	id := look.info.Self().ID
+	id, worth := look.info.Self().ID, look.info.AppendOnly
+	text, err := os.ReadFile(filepath.Join(a.opts.ConfigDir, confFile))
+	if err != nil {
+		worth = "" // who knows where they are
+	}
+	conf := string(text)
+	stale := a.staleSnapshot(ctx, look, conf)
 	a.changeRecord(func(r *record) {
 		r.NodeID = id
-		a.rememberFiles(r, look.info.AppendOnly)
+		r.StaleSnapshot = cmp.Or(stale, r.StaleSnapshot)
+		a.rememberFiles(r, worth, conf)
 	})
 }

@@ -29,6 +29,8 @@ type record struct {
 	AppendOnly cluster.AppendOnly `json:"appendOnly,omitempty"`
 	// Stale is the list of append-only files that were there when redis wrote none; "" when there were none.
 	Stale string `json:"stale,omitempty"`
+	// StaleSnapshot is the snapshot that was there when redis made none.
+	StaleSnapshot string `json:"staleSnapshot,omitempty"`
 	// NodeID is who the node is, for when its nodes.conf is lost.
 	NodeID cluster.NodeID `json:"nodeID,omitempty"`
 	// Mark counts how far the volume of a primary has come, and CopyMark how far that of CopyOf had when this copy of it

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/golang/glog"
@@ -68,6 +69,8 @@ func newRun() *cobra.Command {
 		ClusterName:  os.Getenv("CLUSTER_NAME"),
 		ClusterUID:   os.Getenv("CLUSTER_UID"),
 		ServiceName:  os.Getenv("SERVICE_NAME"),
+		Conf:         os.Getenv("REDIS_CONF"),
+		Denied:       strings.Fields(os.Getenv("DENIED_COMMANDS")),
 		Version:      version,
 	}
 	cmd := &cobra.Command{

@@ -34,29 +34,34 @@ type reversal struct {
 
 // reversals are by field of the spec, and for those of a pod by what is changed: "field: what".
 var reversals = map[string]reversal{
-	"numberOfMaster":                 {to: masters(4)},
-	"replicationFactor":              {to: replicas(2)},
-	"serviceName":                    {},
-	"podTemplate":                    {to: image("redis:8.0.2"), bad: image("redis:bad"), flaw: clustertest.Unpullable},
-	"podTemplate: a crash":           {to: image("redis:8.0.2"), bad: image("redis:bad"), flaw: clustertest.Crashing},
-	"podTemplate: memory":            {from: edits{limit("256Mi")}, to: limit("512Mi")},
-	"podTemplate: no more limit":     {to: limit("512Mi")},
-	"podTemplate: environment":       {to: pod(func(p *corev1.PodSpec) { p.Containers[0].Env = []corev1.EnvVar{{Name: "A", Value: "b"}} })},
-	"podTemplate: node selector":     {to: pod(func(p *corev1.PodSpec) { p.NodeSelector = map[string]string{"disk": "fast"} })},
-	"podTemplate: sidecar":           {to: pod(func(p *corev1.PodSpec) { p.Containers = append(p.Containers, corev1.Container{Name: "x", Image: "x"}) })},
-	"podTemplate: grace period":      {to: pod(func(p *corev1.PodSpec) { p.TerminationGracePeriodSeconds = new(int64(90)) })},
-	"podTemplate: spread":            {to: pod(func(p *corev1.PodSpec) { p.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{}} })},
-	"podTemplate: label":             {to: func(rc *redisv1.RedisCluster) { rc.Spec.PodTemplate.Labels = map[string]string{"a": "b"} }},
-	"podTemplate: annotation":        {to: func(rc *redisv1.RedisCluster) { rc.Spec.PodTemplate.Annotations = map[string]string{"a": "b"} }},
-	"additionalLabels":               {to: func(rc *redisv1.RedisCluster) { rc.Spec.AdditionalLabels = map[string]string{"team": "a"} }},
-	"storage.type":                   {},
-	"storage.adopt":                  {from: edits{onVolumes}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Storage.Adopt = true }},
-	"storage.size":                   {}, // volumes only grow
-	"hibernate":                      {from: edits{onVolumes}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Hibernate = true }},
-	"storage.storageClassName":       {from: edits{onVolumes}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Storage.StorageClassName = new("other") }},
-	"storage.retention":              {},
-	"config":                         {to: configured("maxmemory-policy", "allkeys-lru"), bad: configured("maxmemory", "1gx")},
-	"config: read at the start":      {to: configured("databases", "4"), bad: configured("no-such-directive", "x")},
+	"numberOfMaster":             {to: masters(4)},
+	"replicationFactor":          {to: replicas(2)},
+	"serviceName":                {},
+	"podTemplate":                {to: image("redis:8.0.2"), bad: image("redis:bad"), flaw: clustertest.Unpullable},
+	"podTemplate: a crash":       {to: image("redis:8.0.2"), bad: image("redis:bad"), flaw: clustertest.Crashing},
+	"podTemplate: memory":        {from: edits{limit("256Mi")}, to: limit("512Mi")},
+	"podTemplate: no more limit": {to: limit("512Mi")},
+	"podTemplate: environment":   {to: pod(func(p *corev1.PodSpec) { p.Containers[0].Env = []corev1.EnvVar{{Name: "A", Value: "b"}} })},
+	"podTemplate: node selector": {to: pod(func(p *corev1.PodSpec) { p.NodeSelector = map[string]string{"disk": "fast"} })},
+	"podTemplate: sidecar":       {to: pod(func(p *corev1.PodSpec) { p.Containers = append(p.Containers, corev1.Container{Name: "x", Image: "x"}) })},
+	"podTemplate: grace period":  {to: pod(func(p *corev1.PodSpec) { p.TerminationGracePeriodSeconds = new(int64(90)) })},
+	"podTemplate: spread":        {to: pod(func(p *corev1.PodSpec) { p.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{}} })},
+	"podTemplate: label":         {to: func(rc *redisv1.RedisCluster) { rc.Spec.PodTemplate.Labels = map[string]string{"a": "b"} }},
+	"podTemplate: annotation":    {to: func(rc *redisv1.RedisCluster) { rc.Spec.PodTemplate.Annotations = map[string]string{"a": "b"} }},
+	"additionalLabels":           {to: func(rc *redisv1.RedisCluster) { rc.Spec.AdditionalLabels = map[string]string{"team": "a"} }},
+	"storage.type":               {},
+	"storage.adopt":              {from: edits{onVolumes}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Storage.Adopt = true }},
+	"storage.persistence":        {from: edits{onVolumes}, to: persists(redisv1.PersistenceRDB)},
+	"storage.size":               {}, // volumes only grow
+	"hibernate":                  {from: edits{onVolumes}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Hibernate = true }},
+	"storage.storageClassName":   {from: edits{onVolumes}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Storage.StorageClassName = new("other") }},
+	"storage.retention":          {},
+	"config":                     {to: configured("maxmemory-policy", "allkeys-lru"), bad: configured("maxmemory", "1gx")},
+	"config: read at the start":  {to: configured("databases", "4"), bad: configured("no-such-directive", "x")},
+	"modules":                    {to: loads("/a.so"), bad: loads("/none.so"), flaw: clustertest.Crashing},
+	"renamedCommands": {to: func(rc *redisv1.RedisCluster) {
+		rc.Spec.RenamedCommands = redisv1.RenamedCommands{"flushall": "", "keys": "k"}
+	}},
 	"memory.maxmemoryPercent":        {from: edits{limit("1Gi")}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Memory.MaxmemoryPercent = new(int32(50)) }, bad: func(rc *redisv1.RedisCluster) { rc.Spec.Memory.MaxmemoryPercent = new(int32(100)) }},
 	"placement.zoneAware":            {to: func(rc *redisv1.RedisCluster) { rc.Spec.Placement.ZoneAware = new(false) }},
 	"placement.failback":             {to: func(rc *redisv1.RedisCluster) { rc.Spec.Placement.Failback = new(false) }},
@@ -90,6 +95,10 @@ func configured(name, value string) func(*redisv1.RedisCluster) {
 		}
 		rc.Spec.Config[name] = redisv1.ConfigValue(value)
 	}
+}
+
+func loads(path string) func(*redisv1.RedisCluster) {
+	return func(rc *redisv1.RedisCluster) { rc.Spec.Modules = []redisv1.Module{{Path: path}} }
 }
 
 func onVolumes(rc *redisv1.RedisCluster) {

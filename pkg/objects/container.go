@@ -48,7 +48,7 @@ func newSidecar(rc *redisv1.RedisCluster, redis corev1.Container, images Images)
 		Command:         []string{binaryInImage, "run"},
 		RestartPolicy:   new(corev1.ContainerRestartPolicyAlways),
 		Ports:           []corev1.ContainerPort{port("agent", agentPort), port("probes", probePort)},
-		Env: []corev1.EnvVar{
+		Env: append([]corev1.EnvVar{
 			fromField("POD_NAME", "metadata.name"),
 			fromField("POD_NAMESPACE", "metadata.namespace"),
 			fromField("POD_UID", "metadata.uid"),
@@ -56,7 +56,7 @@ func newSidecar(rc *redisv1.RedisCluster, redis corev1.Container, images Images)
 			{Name: "CLUSTER_NAME", Value: rc.Name},
 			{Name: "CLUSTER_UID", Value: string(rc.UID)},
 			{Name: "SERVICE_NAME", Value: rc.ServiceName()},
-		},
+		}, startEnv(rc)...),
 		Resources: agentResources(redis.Resources),
 		Lifecycle: &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{
 			Exec: &corev1.ExecAction{Command: []string{binaryInImage, "install", pathBinary}},

@@ -14,7 +14,8 @@ import (
 // render a pod differently, restarts nobody's pods.
 const podFormat = 1
 
-// TemplateHash is the hash of what the user wants a pod to be: the pod template, in full, and the type of storage.
+// TemplateHash is the hash of what the user wants a pod to be: the pod template, in full, the type of storage, and what
+// only the start of redis can bring (start.go).
 //
 // It is made from the spec and not from the rendered pod, so that neither another redisnode image nor another version
 // of the operator makes pods out of date. What changes in a running cluster without new pods is left out: config,
@@ -25,7 +26,9 @@ func TemplateHash(rc *redisv1.RedisCluster) string {
 		Format  int
 		Storage redisv1.StorageType
 		Pod     corev1.PodTemplateSpec
-	}{podFormat, rc.Spec.Storage.Type, rc.Spec.PodTemplate})
+		Modules []redisv1.Module
+		Renamed redisv1.RenamedCommands
+	}{podFormat, rc.Spec.Storage.Type, rc.Spec.PodTemplate, rc.Spec.Modules, rc.Spec.RenamedCommands})
 	if err != nil {
 		return "" // Not reached: a type of the API always has a JSON form.
 	}

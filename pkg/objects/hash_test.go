@@ -64,10 +64,17 @@ func TestOutdated(t *testing.T) {
 			s.ShareProcessNamespace = new(false)
 		}), want: true},
 		"another storage": {is: persistent, want: true},
+		"a module":        {is: modules("/a.so"), want: true},
+		"other arguments": {was: modules("/a.so", "1"), is: modules("/a.so", "2"), want: true},
+		"a command taken": {is: renamed(redisv1.RenamedCommands{"flushall": ""}), want: true},
+		"another name": {
+			was: renamed(redisv1.RenamedCommands{"keys": "a"}), is: renamed(redisv1.RenamedCommands{"keys": "b"}), want: true,
+		},
 
 		"the same":                      {is: func(*redisv1.RedisCluster) {}},
 		"an equal quantity":             {was: limits("1"), is: limits("1000m")},
 		"an empty list for no list":     {is: redis(func(c *corev1.Container) { c.Env = []corev1.EnvVar{} })},
+		"no modules":                    {is: func(rc *redisv1.RedisCluster) { rc.Spec.Modules = []redisv1.Module{} }},
 		"an empty object for no object": {is: redis(func(c *corev1.Container) { c.SecurityContext = &corev1.SecurityContext{} })},
 		"more masters":                  {is: func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(9)) }},
 		"another setting":               {is: func(rc *redisv1.RedisCluster) { rc.Spec.Config = map[string]redisv1.ConfigValue{"hz": "20"} }},

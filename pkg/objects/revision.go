@@ -24,9 +24,11 @@ type Revision struct {
 
 // RevisionSpec is the part of a spec that a rollback brings back.
 type RevisionSpec struct {
-	PodTemplate corev1.PodTemplateSpec `json:"podTemplate"`
-	Config      redisv1.Config         `json:"config,omitempty"`
-	Memory      redisv1.MemorySpec     `json:"memory"`
+	PodTemplate     corev1.PodTemplateSpec  `json:"podTemplate"`
+	Config          redisv1.Config          `json:"config,omitempty"`
+	Modules         []redisv1.Module        `json:"modules,omitempty"`
+	RenamedCommands redisv1.RenamedCommands `json:"renamedCommands,omitempty"`
+	Memory          redisv1.MemorySpec      `json:"memory"`
 }
 
 // NewRevision is the revision of the spec as it is now. It is named after its content, so that who goes back to an
@@ -34,6 +36,7 @@ type RevisionSpec struct {
 func NewRevision(rc *redisv1.RedisCluster) (*appsv1.ControllerRevision, error) {
 	data, err := canonicalJSON(Revision{Spec: RevisionSpec{
 		PodTemplate: rc.Spec.PodTemplate, Config: rc.Spec.Config, Memory: rc.Spec.Memory,
+		Modules: rc.Spec.Modules, RenamedCommands: rc.Spec.RenamedCommands,
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("revision of %s: %w", rc.Name, err)

@@ -29,6 +29,8 @@ func TestRevision(t *testing.T) {
 		"a label of all objects": {func(rc *redisv1.RedisCluster) { rc.Spec.AdditionalLabels = map[string]string{"a": "b"} }, true},
 		"more masters":           {func(rc *redisv1.RedisCluster) { rc.Spec.NumberOfMaster = new(int32(9)) }, true},
 		"another image":          {func(rc *redisv1.RedisCluster) { rc.Spec.PodTemplate.Spec.Containers[0].Image = "redis:8" }, false},
+		"a module":               {modules("/a.so"), false},
+		"a command taken":        {renamed(redisv1.RenamedCommands{"flushall": ""}), false},
 		"another setting":        {func(rc *redisv1.RedisCluster) { rc.Spec.Config["maxmemory-policy"] = "noeviction" }, false},
 	} {
 		other := rc.DeepCopy()

@@ -142,11 +142,21 @@ func (c Clients) restore(ctx context.Context, rc *redisv1.RedisCluster, spec obj
 		{"op": "add", "path": "/spec/podTemplate", "value": spec.PodTemplate},
 		{"op": "add", "path": "/spec/memory", "value": spec.Memory},
 	}
-	switch {
-	case len(spec.Config) > 0:
-		patch = append(patch, map[string]any{"op": "add", "path": "/spec/config", "value": spec.Config})
-	case len(rc.Spec.Config) > 0:
-		patch = append(patch, map[string]any{"op": "remove", "path": "/spec/config"})
+	for _, field := range []struct {
+		path       string
+		value      any
+		wants, has int
+	}{
+		{"/spec/config", spec.Config, len(spec.Config), len(rc.Spec.Config)},
+		{"/spec/modules", spec.Modules, len(spec.Modules), len(rc.Spec.Modules)},
+		{"/spec/renamedCommands", spec.RenamedCommands, len(spec.RenamedCommands), len(rc.Spec.RenamedCommands)},
+	} {
+		switch {
+		case field.wants > 0:
+			patch = append(patch, map[string]any{"op": "add", "path": field.path, "value": field.value})
+		case field.has > 0:
+			patch = append(patch, map[string]any{"op": "remove", "path": field.path})
+		}
 	}
 	text, err := json.Marshal(patch)
 	if err != nil {

@@ -46,13 +46,17 @@ const (
 	rulesMover = "~* +restore-asking +select"
 )
 
-// renderACL makes users.acl for a server of this version.
-func renderACL(p passwords, v version) string {
+// renderACL makes users.acl for a server of this version. Denied are commands that clients may not run either.
+func renderACL(p passwords, v version, denied []string) string {
 	var b strings.Builder
 	user := func(name, password, rules string) {
 		fmt.Fprintf(&b, "user %s on #%x %s\n", name, sha256.Sum256([]byte(password)), rules)
 	}
-	user("default", p.Default, rulesDefault)
+	clients := rulesDefault
+	for _, command := range denied {
+		clients += " -" + command
+	}
+	user("default", p.Default, clients)
 	user(agent.UserOperator, p.Operator, rulesOwn)
 	user(agent.UserRedisnode, p.Redisnode, rulesOwn)
 	replication := rulesReplication

@@ -42,6 +42,7 @@ type pod struct {
 	RunDir      string
 	NodeTimeout int
 	Replication string // password of the user that replicates
+	Start       string // lines of its own that only a start can bring
 	Snapshot    bool   // it has no append-only file, and its snapshot is to be loaded
 	Appended    bool   // it has an append-only file that is newer than its snapshot, and is to be loaded
 }
@@ -72,6 +73,7 @@ func renderConf(text string, p pod) string {
 	line("cluster-announce-ip %s", p.IP)
 	line("cluster-announce-port %d", agent.RedisPort)
 	line("cluster-announce-bus-port %d", agent.BusPort)
+	b.WriteString(p.Start)
 	if p.Snapshot {
 		// Redis would begin with an empty append-only file. The operator turns appendonly on in the node that runs, which
 		// writes a file of what has been loaded.

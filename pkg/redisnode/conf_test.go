@@ -63,7 +63,7 @@ func TestNodeTimeout(t *testing.T) {
 
 func TestRenderACL(t *testing.T) {
 	t.Parallel()
-	got := renderACL(passwords{Default: "foo", Operator: "o", Redisnode: "n", Replication: "r", Mover: "m"}, version{})
+	got := renderACL(passwords{Default: "foo", Operator: "o", Redisnode: "n", Replication: "r", Mover: "m"}, version{}, nil)
 	lines := strings.Split(strings.TrimSpace(got), "\n")
 	if len(lines) != 5 {
 		t.Fatalf("got\n%s", got)
@@ -78,8 +78,9 @@ func TestRenderACL(t *testing.T) {
 			t.Errorf("line %d: %s", i, lines[i])
 		}
 	}
-	if old := renderACL(passwords{Default: "foo"}, version{}); strings.Contains(old, "user mover") {
-		t.Errorf("a user without a password: %s", old)
+	old := renderACL(passwords{Default: "foo"}, version{}, []string{"flushall", "ft.drop"})
+	if strings.Contains(old, "user mover") || !strings.HasPrefix(old, wanted+" -flushall -ft.drop\n") {
+		t.Errorf("a user without a password, or one who may too much: %s", old)
 	}
 }
 
@@ -177,7 +178,7 @@ func TestRenderACL_ByVersion(t *testing.T) {
 		"Valkey server v=x":                      false,
 		"Valkey server v=99999999999999999999.1": false,
 	} {
-		got := renderACL(passwords{Default: "foo"}, parseVersion(text))
+		got := renderACL(passwords{Default: "foo"}, parseVersion(text), nil)
 		if strings.Contains(got, "syncslots") != wanted {
 			t.Errorf("%q:\n%s", text, got)
 		}

@@ -403,11 +403,12 @@ func (g *gate) writeConf(text string, secrets passwords, a arrival) error {
 		RunDir:      g.opts.RunDir,
 		NodeTimeout: nodeTimeout(text, a),
 		Replication: secrets.Replication,
+		Start:       g.opts.Conf,
 		Snapshot:    a == comesBack && hasOnlySnapshot(text, g.opts.DataDir),
 		Appended:    g.keepsAppending(text),
 	})
 	return errors.Join(
-		writeFile(aclPath(g.opts.RunDir), []byte(renderACL(secrets, server)), 0o600),
+		writeFile(aclPath(g.opts.RunDir), []byte(renderACL(secrets, server, g.opts.Denied)), 0o600),
 		writeFile(confPath(g.opts.RunDir), []byte(conf), 0o600),
 	)
 }

@@ -25,6 +25,11 @@ type Options struct {
 	ClusterName, ClusterUID              string
 	ServiceName                          string
 
+	// Conf are lines of redis.conf that belong to this pod, for as long as it lives: modules and renamed commands.
+	Conf string
+	// Denied are commands that clients may not run.
+	Denied []string
+
 	DataDir, RunDir, ConfigDir string
 
 	// ListenIP is where the agent's servers listen; "": everywhere.

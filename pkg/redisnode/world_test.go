@@ -58,6 +58,9 @@ type world struct {
 	dns  func() []string // nil: all pods
 
 	dnsErr error
+	// What pods that are made from now on start with.
+	start  string
+	denied []string
 	// They are 0 for what they are in a pod.
 	lostBound, markInterval time.Duration
 }
@@ -208,6 +211,7 @@ func (p *testPod) options() Options {
 		ClusterName: "demo", ClusterUID: worldUID, ServiceName: "demo",
 		DataDir: p.dataDir, RunDir: p.runDir, ConfigDir: p.w.config,
 		ListenIP: p.ip, RedisBind: p.ip, Version: "test", Clock: p.w.clock, Resolve: p.w.resolve,
+		Conf: p.w.start, Denied: p.w.denied,
 		lostBound: p.w.lostBound, markInterval: p.w.markInterval,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -109,6 +110,8 @@ migration: {balance: Bytes, engine: Classic, profile: Throughput, maxBatchMillis
 paused: true
 storage: {type: PersistentVolumeClaim, size: 1Gi, retention: Delete, adopt: true, persistence: RDB}
 hibernate: true
+modules: [{path: /a.so, args: [PATH, 7]}, {path: /b.so}]
+renamedCommands: {flushall: "", keys: keys-x}
 podLabels: {a: b}
 podAnnotations: {c: d}
 nodeSelector: {disk: ssd}
@@ -141,6 +144,8 @@ extraEnv: [{name: TZ, value: UTC}]
 			s.Migration.MaxKeyBytes.Value() == 1000000000 && *s.Migration.Parallelism == 2,
 		"paused":         s.Paused,
 		"hibernate":      s.Hibernate,
+		"modules":        len(s.Modules) == 2 && s.Modules[0].Path == "/a.so" && slices.Equal(s.Modules[0].Args, []redisv1.ModuleArg{"PATH", "7"}),
+		"commands":       len(s.RenamedCommands) == 2 && s.RenamedCommands["keys"] == "keys-x",
 		"storage":        s.Storage.Retention == redisv1.RetentionDelete && s.Storage.Adopt && s.Storage.Persistence == redisv1.PersistenceRDB,
 		"memory":         *s.Memory.MaxmemoryPercent == 60,
 		"podLabels":      s.PodTemplate.Labels["a"] == "b",

@@ -25,6 +25,12 @@ func TestBadInputIsRefused(t *testing.T) {
 			rc.Spec.Config = redisv1.Config{key: redisv1.ConfigValue(value)}
 		}
 	}
+	modules := func(all ...redisv1.Module) func(*redisv1.RedisCluster) {
+		return func(rc *redisv1.RedisCluster) { rc.Spec.Modules = all }
+	}
+	commands := func(name string, to redisv1.CommandName) func(*redisv1.RedisCluster) {
+		return func(rc *redisv1.RedisCluster) { rc.Spec.RenamedCommands = redisv1.RenamedCommands{name: to} }
+	}
 	size := resource.MustParse("0")
 	cases := map[string]struct {
 		edit func(rc *redisv1.RedisCluster)
@@ -109,7 +115,20 @@ func TestBadInputIsRefused(t *testing.T) {
 				Type: redisv1.StoragePersistent, Size: new(resource.MustParse("1Gi")), Persistence: redisv1.PersistenceNone,
 			}
 		}, "spec.hibernate"},
-		"hibernation without volumes": {func(rc *redisv1.RedisCluster) { rc.Spec.Hibernate = true }, "spec.hibernate"},
+		"loadmodule":            {config("loadmodule", "/a.so"), "use spec.modules"},
+		"rename-command":        {config("rename-command", "keys x"), "use spec.renamedCommands"},
+		"a relative module":     {modules(redisv1.Module{Path: "a.so"}), "spec.modules[].path must be absolute"},
+		"a module of two lines": {modules(redisv1.Module{Path: "/a.so\nport 1"}), "spec.modules[].path"},
+		"no module":             {modules(redisv1.Module{}), "spec.modules[0].path"},
+		"an argument of two lines": {
+			modules(redisv1.Module{Path: "/a.so", Args: []redisv1.ModuleArg{"a\nport 1"}}), "spec.modules[].args",
+		},
+		"a module twice":                         {modules(redisv1.Module{Path: "/a.so"}, redisv1.Module{Path: "/a.so"}), "spec.modules[1]"},
+		"another name for a command that writes": {commands("set", "put"), "spec.renamedCommands can give another name only to"},
+		"another name for a command of ours":     {commands("cluster", "x"), "spec.renamedCommands can give another name only to"},
+		"another name of two words":              {commands("keys", "a b"), "spec.renamedCommands.keys"},
+		"a command of two words":                 {commands("config set", ""), "spec.renamedCommands keys"},
+		"hibernation without volumes":            {func(rc *redisv1.RedisCluster) { rc.Spec.Hibernate = true }, "spec.hibernate"},
 		"hibernation without data": {func(rc *redisv1.RedisCluster) {
 			rc.Spec.Hibernate = true
 			rc.Spec.Storage = redisv1.StorageSpec{Type: redisv1.StoragePersistent, Size: new(resource.MustParse("1Gi"))}

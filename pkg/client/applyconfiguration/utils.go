@@ -37,6 +37,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &redisv1.MigrationSpecApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("MigrationStatus"):
 		return &redisv1.MigrationStatusApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("Module"):
+		return &redisv1.ModuleApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("NodeStatus"):
 		return &redisv1.NodeStatusApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("PlacementSpec"):

@@ -113,6 +113,18 @@ type RedisClusterSpec struct {
 	// +optional
 	Config Config `json:"config,omitempty"`
 
+	// Modules are loaded when redis starts, in this order. A change replaces the pods one by one.
+	// +optional
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MaxItems=16
+	Modules []Module `json:"modules,omitempty"`
+
+	// RenamedCommands gives commands another name, or none, for example `flushall: ""`: the user default may not run a
+	// command with an empty name. Few can have another one. A change replaces the pods one by one.
+	// +optional
+	RenamedCommands RenamedCommands `json:"renamedCommands,omitempty"`
+
 	// Memory sets maxmemory from the memory limit of the container redis.
 	// +optional
 	// +kubebuilder:default={}

@@ -34,6 +34,11 @@ type RedisClusterSpecApplyConfiguration struct {
 	// Config are redis.conf directives, one value each, for example `maxmemory-policy: allkeys-lru`.
 	// Directives that the operator needs for itself are refused by name.
 	Config *redisv1.Config `json:"config,omitempty"`
+	// Modules are loaded when redis starts, in this order. A change replaces the pods one by one.
+	Modules []ModuleApplyConfiguration `json:"modules,omitempty"`
+	// RenamedCommands gives commands another name, or none, for example `flushall: ""`: the user default may not run a
+	// command with an empty name. Few can have another one. A change replaces the pods one by one.
+	RenamedCommands *redisv1.RenamedCommands `json:"renamedCommands,omitempty"`
 	// Memory sets maxmemory from the memory limit of the container redis.
 	Memory *MemorySpecApplyConfiguration `json:"memory,omitempty"`
 	// Placement says how masters and replicas are spread over hosts and zones.
@@ -123,6 +128,27 @@ func (b *RedisClusterSpecApplyConfiguration) WithStorage(value *StorageSpecApply
 // If called multiple times, the Config field is set to the value of the last call.
 func (b *RedisClusterSpecApplyConfiguration) WithConfig(value redisv1.Config) *RedisClusterSpecApplyConfiguration {
 	b.Config = &value
+	return b
+}
+
+// WithModules adds the given value to the Modules field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Modules field.
+func (b *RedisClusterSpecApplyConfiguration) WithModules(values ...*ModuleApplyConfiguration) *RedisClusterSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithModules")
+		}
+		b.Modules = append(b.Modules, *values[i])
+	}
+	return b
+}
+
+// WithRenamedCommands sets the RenamedCommands field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RenamedCommands field is set to the value of the last call.
+func (b *RedisClusterSpecApplyConfiguration) WithRenamedCommands(value redisv1.RenamedCommands) *RedisClusterSpecApplyConfiguration {
+	b.RenamedCommands = &value
 	return b
 }
 

@@ -1,22 +1,14 @@
 package redisnode
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -63,25 +55,6 @@ type world struct {
 	denied []string
 	// They are 0 for what they are in a pod.
 	lostBound, markInterval time.Duration
-}
-
-// testPod is one pod. Its data directory is a volume that outlives it.
-type testPod struct {
-	w       *world
-	name    string
-	uid     string
-	ip      string
-	dataDir string
-	runDir  string
-
-	stopAgent context.CancelFunc
-	agentDone chan error
-	redisDone chan struct{}
-	stopRedis context.CancelFunc
-
-	mu      sync.Mutex
-	process *os.Process
-	log     bytes.Buffer
 }
 
 var lastIP atomic.Int32
@@ -205,192 +178,11 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-func (p *testPod) options() Options {
-	return Options{
-		PodName: p.name, PodNamespace: "default", PodUID: p.uid, PodIP: p.ip,
-		ClusterName: "demo", ClusterUID: worldUID, ServiceName: "demo",
-		DataDir: p.dataDir, RunDir: p.runDir, ConfigDir: p.w.config,
-		ListenIP: p.ip, RedisBind: p.ip, Version: "test", Clock: p.w.clock, Resolve: p.w.resolve,
-		Conf: p.w.start, Denied: p.w.denied,
-		lostBound: p.w.lostBound, markInterval: p.w.markInterval,
-	}
-}
-
 // configure is another ConfigMap, projected under agents that run.
 func (w *world) configure(conf string) {
 	w.t.Helper()
 	must(w.t, writeFile(filepath.Join(w.config, confFile), []byte(conf), 0o400))
 }
-
-func (p *testPod) startAgent() {
-	p.w.t.Helper()
-	a, err := New(p.options())
-	must(p.w.t, err)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(p.w.t.Context()))
-	done := make(chan error, 1)
-	p.stopAgent, p.agentDone = cancel, done
-	go func() { done <- a.Run(ctx); close(done) }()
-}
-
-// restartAgent is the sidecar crashing and coming back.
-func (p *testPod) restartAgent() {
-	p.w.t.Helper()
-	p.stopAgent()
-	must(p.w.t, <-p.agentDone)
-	p.startAgent()
-}
-
-// startRedis starts the container of redis: it waits at the gate, then becomes the server.
-func (p *testPod) startRedis() {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(p.w.t.Context()))
-	done := make(chan struct{})
-	p.redisDone, p.stopRedis = done, cancel
-	go func() {
-		defer close(done)
-		server, err := Start(ctx, p.runDir, p.w.clock)
-		if err != nil {
-			return
-		}
-		cmd := exec.CommandContext(ctx, server.Path, server.Args[1:]...)
-		cmd.Stdout, cmd.Stderr = lockedWriter{p}, lockedWriter{p}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if cmd.Start() != nil {
-			return
-		}
-		p.mu.Lock()
-		p.process = cmd.Process
-		p.mu.Unlock()
-		_ = cmd.Wait()
-		p.mu.Lock()
-		p.process = nil
-		p.mu.Unlock()
-	}()
-}
-
-type lockedWriter struct{ p *testPod }
-
-func (w lockedWriter) Write(data []byte) (int, error) {
-	w.p.mu.Lock()
-	defer w.p.mu.Unlock()
-	return w.p.log.Write(data)
-}
-
-func (p *testPod) signal(s os.Signal) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.process != nil {
-		_ = p.process.Signal(s)
-	}
-}
-
-// kill ends redis as a crash does.
-func (p *testPod) kill() { p.signal(syscall.SIGKILL) }
-
-// stall stops redis where it is: it is silent, and not dead.
-func (p *testPod) stall() { p.signal(syscall.SIGSTOP) }
-
-func (p *testPod) resume() { p.signal(syscall.SIGCONT) }
-
-// probe is the word that the kubelet gets.
-func (p *testPod) probe(path string) string {
-	p.w.t.Helper()
-	url := "http://" + net.JoinHostPort(p.ip, strconv.Itoa(agent.ProbePort)) + "/" + path
-	req, err := http.NewRequestWithContext(p.w.t.Context(), http.MethodGet, url, http.NoBody)
-	must(p.w.t, err)
-	resp, err := http.DefaultClient.Do(req)
-	must(p.w.t, err)
-	defer func() { _ = resp.Body.Close() }()
-	word, err := io.ReadAll(resp.Body)
-	must(p.w.t, err)
-	return strings.TrimSpace(string(word))
-}
-
-// remove takes the pod away, gracefully: preStop, SIGTERM, then the sidecar.
-func (p *testPod) remove() string {
-	p.w.t.Helper()
-	result := Stop(p.w.t.Context(), p.runDir)
-	p.signal(syscall.SIGTERM)
-	p.stopRedisIfHeld()
-	// Redis passes over SIGTERM while it writes its first append-only file, and the kubelet sends it once.
-	select {
-	case <-p.redisDone:
-	case <-p.w.clock.After(graceBound):
-		p.kill()
-		<-p.redisDone
-	}
-	p.forget()
-	return result
-}
-
-// lose takes the pod away without warning.
-func (p *testPod) lose() {
-	p.w.t.Helper()
-	p.kill()
-	p.stopRedisIfHeld()
-	<-p.redisDone
-	p.forget()
-}
-
-func (p *testPod) stopRedisIfHeld() {
-	p.mu.Lock()
-	held := p.process == nil
-	p.mu.Unlock()
-	if held {
-		p.stopRedis()
-	}
-}
-
-func (p *testPod) forget() {
-	p.stopAgent()
-	must(p.w.t, <-p.agentDone)
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
-	p.w.pods = slices.DeleteFunc(p.w.pods, func(q *testPod) bool { return q == p })
-}
-
-// endpoint is the pod's redis for the operator.
-func (p *testPod) endpoint() redis.Endpoint {
-	return redis.Endpoint{
-		Addr:        net.JoinHostPort(p.ip, strconv.Itoa(agent.RedisPort)),
-		Credentials: redis.Credentials{Username: agent.UserOperator, Password: canary + fileOperator},
-	}
-}
-
-// status is what the pod's agent says; nothing when it does not answer.
-func (p *testPod) status() agent.Status {
-	s, _ := p.ask()
-	return s
-}
-
-func (p *testPod) ask() (agent.Status, error) {
-	ctx, cancel := context.WithTimeout(p.w.t.Context(), statusBound)
-	defer cancel()
-	return p.w.agents.Status(ctx, p.ip)
-}
-
-func (p *testPod) info() *cluster.NodeInfo {
-	info, err := p.w.redis.Observe(p.w.t.Context(), p.endpoint())
-	if err != nil {
-		return nil
-	}
-	return info
-}
-
-// awaitStatus waits until the pod's agent answers with a status that is as wanted, and gives it.
-func (p *testPod) awaitStatus(what string, ok func(agent.Status) bool) agent.Status {
-	p.w.t.Helper()
-	var s agent.Status
-	eventually(p.w.t, p.name+": "+what, func() (done bool, seen string) {
-		var err error
-		s, err = p.ask()
-		return err == nil && ok(s), fmt.Sprintf("%+v, %v", s, err)
-	})
-	return s
-}
-
-func running(s agent.Status) bool { return s.Phase == agent.PhaseRunning && s.NodeID != "" }
-
-func synced(s agent.Status) bool { return running(s) && (s.SlotsOwned > 0 || s.LinkUp) }
 
 // form makes a cluster of new pods, as the operator does: primaries, then a replica of each.
 func (w *world) form(primaries, replicas int) []*testPod {
@@ -502,25 +294,6 @@ func (p *testPod) problem(nodes int) string {
 	return ""
 }
 
-// cli is redis-cli's answer, asked as a user.
-func (p *testPod) cli(user, password string, args ...string) string {
-	p.w.t.Helper()
-	all := append([]string{"-h", p.ip, "-p", strconv.Itoa(agent.RedisPort), "-c", "--user", user}, args...)
-	cmd := exec.CommandContext(p.w.t.Context(), "redis-cli", all...)
-	cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+password)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Sprintf("%v: %s", err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// client is redis-cli for a client of the cluster.
-func (p *testPod) client(args ...string) string {
-	p.w.t.Helper()
-	return p.cli("default", canary+"default", args...)
-}
-
 func eventually(t *testing.T, what string, ok func() (done bool, seen string)) {
 	t.Helper()
 	c := clock.RealClock{}
@@ -545,51 +318,6 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
-
-// pipe is redis-cli's answers to a script of commands.
-func (p *testPod) pipe(script string) string {
-	p.w.t.Helper()
-	cmd := exec.CommandContext(p.w.t.Context(), "redis-cli", "-h", p.ip, "-c", "--user", "default")
-	cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+canary+"default")
-	cmd.Stdin = strings.NewReader(script)
-	out, err := cmd.CombinedOutput()
-	must(p.w.t, err)
-	return string(out)
-}
-
-// lineConn is the simplest client there is: one command, one line of answer.
-type lineConn struct {
-	conn net.Conn
-	in   *bufio.Reader
-}
-
-func dialLine(ctx context.Context, p *testPod) (*lineConn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", p.endpoint().Addr)
-	if err != nil {
-		return nil, err
-	}
-	c := &lineConn{conn: conn, in: bufio.NewReader(conn)}
-	if _, err := c.do("AUTH", canary+"default"); err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
-}
-
-func (c *lineConn) do(args ...string) (string, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "*%d\r\n", len(args))
-	for _, arg := range args {
-		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(arg), arg)
-	}
-	if _, err := io.WriteString(c.conn, b.String()); err != nil {
-		return "", err
-	}
-	line, err := c.in.ReadString('\n')
-	return strings.TrimSpace(line), err
-}
-
-func (c *lineConn) close() { _ = c.conn.Close() }
 
 // realNow is the clock of certificates.
 func realNow() time.Time { return clock.RealClock{}.Now() }

@@ -2,6 +2,7 @@ package redisnode
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -33,10 +34,22 @@ func (w *world) startAll(pods []*testPod) {
 	w.awaitWhole(pods)
 }
 
+// adopt makes the volume of a pod that does not run one that a deleted cluster has left.
+func (p *testPod) adopt() {
+	p.w.t.Helper()
+	p.stopAgent()
+	must(p.w.t, <-p.agentDone)
+	path := p.dataDir + "/" + stateFile
+	former := strings.ReplaceAll(readString(p.w.t, path), worldUID, "of-before")
+	must(p.w.t, os.WriteFile(path, []byte(former), 0o600))
+	p.startAgent()
+}
+
 // All nodes die while appendonly is turned off: there is no snapshot, and they start with the files that they have. Turned
-// off at nodes that run, and on again while they are down, files of before are not started with.
+// off at nodes that run, and on again while they are down, files of before are not started with. With one of the two
+// servers it is another cluster that has taken the volumes over.
 func TestAppendOnly_TurnedOffAndOnWhileDown(t *testing.T) {
-	for _, version := range []string{"redis 7.0", "valkey 9"} {
+	for version, adopted := range map[string]bool{"redis 7.0": false, "valkey 9": true} {
 		t.Run(version, func(t *testing.T) {
 			useEngine(t, version)
 			w := newWorld(t, onDisk)
@@ -66,6 +79,11 @@ func TestAppendOnly_TurnedOffAndOnWhileDown(t *testing.T) {
 			}
 			crashAll(pods)
 			w.configure(onDisk)
+			for _, p := range pods {
+				if adopted {
+					p.adopt()
+				}
+			}
 			w.startAll(pods)
 			if back := pods[0].client("GET", "key-0"); strings.TrimSpace(back) != "" {
 				t.Errorf("a key that was deleted is back: %q", back)

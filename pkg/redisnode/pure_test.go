@@ -282,13 +282,13 @@ func TestState(t *testing.T) {
 		}
 	}
 	<-changed
-	if err := s.change(func(r *record) { r.Fenced = true }); err != nil {
+	if err := s.change(func(r *record) { r.Fenced, r.StaleSnapshot = true, "1 byte" }); err != nil {
 		t.Fatal(err)
 	}
-	if got := load("a").read(); got != (record{ClusterUID: "a", Generation: 5, Fenced: true}) {
+	if got := load("a").read(); got != (record{ClusterUID: "a", Generation: 5, Fenced: true, StaleSnapshot: "1 byte"}) {
 		t.Errorf("%+v", got)
 	}
-	if got := load("b").read(); got != (record{ClusterUID: "b"}) {
+	if got := load("b").read(); got != (record{ClusterUID: "b", StaleSnapshot: "1 byte"}) {
 		t.Errorf("of another cluster: %+v", got)
 	}
 	if err := os.WriteFile(filepath.Join(dir, stateFile), []byte("{"), 0o600); err != nil {

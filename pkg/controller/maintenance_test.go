@@ -19,7 +19,7 @@ import (
 func windowed(schedule string) func(*redisv1.RedisCluster) {
 	return func(rc *redisv1.RedisCluster) {
 		rc.Spec.Maintenance.Windows = []redisv1.MaintenanceWindow{
-			{Schedule: schedule, Duration: metav1.Duration{Duration: time.Hour}},
+			{Schedule: schedule, Duration: "1h"},
 		}
 	}
 }

@@ -21,12 +21,13 @@ func Closed(rc *redisv1.RedisCluster, now time.Time) (string, error) {
 	open := len(windows) == 0
 	for i, w := range windows {
 		opens, err := openingOf(w)
-		if err != nil {
+		long, misread := time.ParseDuration(w.Duration)
+		if err = errors.Join(err, misread); err != nil {
 			errs = append(errs, fmt.Errorf("spec.maintenance.windows[%d]: %w", i, err))
 			continue
 		}
 		// One that opened before this has closed again by now.
-		last := opens.Next(now.Add(-w.Duration.Duration))
+		last := opens.Next(now.Add(-long))
 		open = open || !last.IsZero() && !last.After(now)
 		if at := opens.Next(now); next.IsZero() || !at.IsZero() && at.Before(next) {
 			next = at

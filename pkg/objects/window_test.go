@@ -5,18 +5,13 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 )
 
 func window(schedule, duration, zone string) redisv1.MaintenanceWindow {
-	d, err := time.ParseDuration(duration)
-	if err != nil {
-		panic(err)
-	}
-	return redisv1.MaintenanceWindow{Schedule: schedule, Duration: metav1.Duration{Duration: d}, TimeZone: zone}
+	return redisv1.MaintenanceWindow{Schedule: schedule, Duration: duration, TimeZone: zone}
 }
 
 func windows(w ...redisv1.MaintenanceWindow) *redisv1.RedisCluster {
@@ -50,6 +45,7 @@ func TestClosed(t *testing.T) {
 		"an unknown place":      {[]redisv1.MaintenanceWindow{window("* * * * *", "1h", "Mars/Base")}, "2026-11-24T00:30:00Z", closed + "and none will be", "spec.maintenance.windows[0]: timeZone: unknown time zone Mars/Base"},
 		"a range from the end":  {[]redisv1.MaintenanceWindow{saturday, window("5-3 * * * *", "1h", "")}, "2026-11-28T02:00:00Z", "", "spec.maintenance.windows[1]: schedule: "},
 		"said while closed":     {[]redisv1.MaintenanceWindow{saturday, window("5-3 * * * *", "1h", "")}, "2026-11-28T01:00:00Z", closed + "the next one opens at 2026-11-28T02:00:00Z", "spec.maintenance.windows[1]: schedule: "},
+		"what is no duration":   {[]redisv1.MaintenanceWindow{window("* * * * *", "an hour", "")}, "2026-11-28T01:00:00Z", closed + "and none will be", "spec.maintenance.windows[0]: time: invalid duration"},
 		"what is no schedule":   {[]redisv1.MaintenanceWindow{window("TZ=", "1h", "")}, "2026-11-28T01:00:00Z", closed + "and none will be", "spec.maintenance.windows[0]: schedule: "},
 	} {
 		at, err := time.Parse(time.RFC3339, tc.at)

@@ -19,7 +19,7 @@ func windowed(later time.Duration) *redisv1.RedisCluster {
 		rc.Status.Nodes[i].Outdated = true
 	}
 	rc.Spec.Maintenance.Windows = []redisv1.MaintenanceWindow{{
-		Schedule: now.Add(later).UTC().Format("4 15 * * *"), Duration: metav1.Duration{Duration: time.Hour},
+		Schedule: now.Add(later).UTC().Format("4 15 * * *"), Duration: "1h",
 	}}
 	return rc
 }

@@ -5,7 +5,6 @@ package e2e
 import (
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -65,6 +64,7 @@ func TestBadInputIsRefused(t *testing.T) {
 		"a window on the 0th":     {windowed("0 2 0,1 * *", "4h", ""), "spec.maintenance.windows[].schedule: the third field is days of the month"},
 		"a window in month 13":    {windowed("0 2 * 13 *", "4h", ""), "spec.maintenance.windows[].schedule: the fourth field is months"},
 		"a window on day 7":       {windowed("0 2 * * 7", "4h", ""), "spec.maintenance.windows[].schedule: the fifth field is days of the week"},
+		"a window of some hours":  {windowed("0 2 * * *", "4 hours", ""), "spec.maintenance.windows[].duration must be at least 1m"},
 		"a window of a second":    {windowed("0 2 * * *", "1s", ""), "spec.maintenance.windows[].duration must be at least 1m"},
 		"a window nowhere":        {windowed("0 2 * * *", "4h", "over there"), "spec.maintenance.windows[].timeZone must be a name"},
 
@@ -217,9 +217,6 @@ func TestVolumesCannotShrink(t *testing.T) {
 // windowed has a cluster disturbed in one window only.
 func windowed(schedule, duration, zone string) func(*redisv1.RedisCluster) {
 	return func(rc *redisv1.RedisCluster) {
-		long, _ := time.ParseDuration(duration) // of a test case
-		rc.Spec.Maintenance.Windows = []redisv1.MaintenanceWindow{
-			{Schedule: schedule, Duration: metav1.Duration{Duration: long}, TimeZone: zone},
-		}
+		rc.Spec.Maintenance.Windows = []redisv1.MaintenanceWindow{{Schedule: schedule, Duration: duration, TimeZone: zone}}
 	}
 }

@@ -1,7 +1,5 @@
 package v1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 // MaintenanceSpec says when what is well may be disturbed.
 type MaintenanceSpec struct {
 	// Windows are the times at which pods are replaced for an update and roles are moved to a better placement; at any
@@ -32,7 +30,7 @@ type MaintenanceWindow struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}[hms])+$') && duration(self) >= duration('1m')",message="spec.maintenance.windows[].duration must be at least 1m, in hours, minutes and seconds: 4h or 1h30m"
-	Duration metav1.Duration `json:"duration"`
+	Duration string `json:"duration"`
 
 	// TimeZone is the place whose clocks the schedule goes by, as Europe/Berlin; UTC when empty. Where clocks are put
 	// forward or back, a window in the hour that is not there does not open that day.

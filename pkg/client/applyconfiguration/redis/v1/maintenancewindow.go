@@ -5,10 +5,6 @@
 
 package v1
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
-
 // MaintenanceWindowApplyConfiguration represents a declarative configuration of the MaintenanceWindow type for use
 // with apply.
 //
@@ -18,7 +14,7 @@ type MaintenanceWindowApplyConfiguration struct {
 	// day of the week. "0 2 * * SAT" is two o'clock in the night to every Saturday.
 	Schedule *string `json:"schedule,omitempty"`
 	// Duration is how long the window is open, for example 4h or 90m.
-	Duration *metav1.Duration `json:"duration,omitempty"`
+	Duration *string `json:"duration,omitempty"`
 	// TimeZone is the place whose clocks the schedule goes by, as Europe/Berlin; UTC when empty. Where clocks are put
 	// forward or back, a window in the hour that is not there does not open that day.
 	TimeZone *string `json:"timeZone,omitempty"`
@@ -41,7 +37,7 @@ func (b *MaintenanceWindowApplyConfiguration) WithSchedule(value string) *Mainte
 // WithDuration sets the Duration field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Duration field is set to the value of the last call.
-func (b *MaintenanceWindowApplyConfiguration) WithDuration(value metav1.Duration) *MaintenanceWindowApplyConfiguration {
+func (b *MaintenanceWindowApplyConfiguration) WithDuration(value string) *MaintenanceWindowApplyConfiguration {
 	b.Duration = &value
 	return b
 }

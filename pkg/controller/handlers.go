@@ -41,8 +41,8 @@ func (c *Controller) Watch(i *Informers) error {
 	return nil
 }
 
-// WatchNodes makes the events of Kubernetes nodes put the keys of clusters with pods there into the queue, if they change
-// what a look reads of a node: kubelets write every few seconds.
+// WatchNodes makes the events of Kubernetes nodes put the keys of clusters with pods there into the queue, if they
+// change what a look reads of a node: kubelets write every few seconds.
 func (c *Controller) WatchNodes(nodes cache.SharedInformer) error {
 	if _, err := nodes.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, first bool) {

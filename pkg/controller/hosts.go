@@ -20,7 +20,8 @@ type host struct {
 	outOfService bool // somebody has said that it is off
 	silent       bool // Kubernetes does not hear from it
 	usable       bool // pods can be scheduled on it
-	// shut says why a pod that needs this very node would not run on it again: "cordoned" or "not ready"; "" when it would.
+	// shut says why a pod that needs this very node would not run on it again: "cordoned" or "not ready"; "" when it
+	// would.
 	shut string
 }
 

@@ -30,17 +30,17 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 	if err != nil {
 		return cluster.View{}, err
 	}
-	hosts, err := c.hosts()
+	known, err := c.hosts()
 	if err != nil {
 		return cluster.View{}, err
 	}
-	gone := c.goneHosts(ctx, pods, hosts)
+	gone := c.goneHosts(ctx, pods, known)
 	overdue := c.ledgers.of(rc).overdue(pods, c.Clock.Now())
-	view := cluster.View{Hosts: hosts.usable()}
+	view := cluster.View{Hosts: known.usable()}
 	var asked []int
 	var endpoints []redis.Endpoint
 	for i, pod := range pods {
-		m := c.memberOf(rc, pod, hosts)
+		m := c.memberOf(rc, pod, known)
 		m.Pod.HostGone = gone[m.Pod.Host]
 		if m.Pod.Overdue = overdue[pod.UID]; m.Pod.Overdue {
 			m.Pod.Trouble = overdueTrouble(pod)

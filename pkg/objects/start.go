@@ -10,8 +10,8 @@ import (
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 )
 
-// startEnv tells the agent of a pod what only the start of its redis can bring. It belongs to the pod, and is not in the
-// ConfigMap: a module that cannot be loaded then keeps none from starting again that was made before.
+// startEnv tells the agent of a pod what only the start of its redis can bring. It belongs to the pod, and is not in
+// the ConfigMap: a module that cannot be loaded then keeps none from starting again that was made before.
 func startEnv(rc *redisv1.RedisCluster) []corev1.EnvVar {
 	var env []corev1.EnvVar
 	if lines := startLines(rc); lines != "" {

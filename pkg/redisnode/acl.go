@@ -52,11 +52,11 @@ func renderACL(p passwords, v version, denied []string) string {
 	user := func(name, password, rules string) {
 		fmt.Fprintf(&b, "user %s on #%x %s\n", name, sha256.Sum256([]byte(password)), rules)
 	}
-	clients := rulesDefault
+	clients := []string{rulesDefault}
 	for _, command := range denied {
-		clients += " -" + command
+		clients = append(clients, "-"+command)
 	}
-	user("default", p.Default, clients)
+	user("default", p.Default, strings.Join(clients, " "))
 	user(agent.UserOperator, p.Operator, rulesOwn)
 	user(agent.UserRedisnode, p.Redisnode, rulesOwn)
 	replication := rulesReplication

@@ -12,8 +12,8 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-// A node that starts with files that redis wrote to no more has lost what was written since, and what was deleted or has
-// expired is back, as if it was of today.
+// A node that starts with files that redis wrote to no more has lost what was written since, and what was deleted or
+// has expired is back, as if it was of today.
 
 const (
 	// staleSuffix is of files that were put aside.
@@ -41,7 +41,7 @@ func (g *gate) putStaleAside(conf string) error {
 
 func (g *gate) moveStale(path string) error {
 	aside := path + staleSuffix
-	if err := errors.Join(os.RemoveAll(aside), os.Rename(path, aside)); err != nil {
+	if err := errors.Join(os.RemoveAll(aside), os.Rename(path, aside)); err != nil { //nolint:gosec // a name of redis.conf
 		return fmt.Errorf("put stale data aside: %w", err)
 	}
 	g.note("%s was written to no more when redis last ran: it is %s now", path, filepath.Base(aside))
@@ -77,8 +77,8 @@ func (a *Agent) rememberFiles(r *record, worth cluster.AppendOnly, conf string) 
 	}
 }
 
-// staleSnapshot is the snapshot that is there beside a redis that makes none, neither as it runs nor as it is to run: it
-// may not have been told yet, or have been told before the ConfigMap was. "" when there is no new one.
+// staleSnapshot is the snapshot that is there beside a redis that makes none, neither as it runs nor as it is to run:
+// it may not have been told yet, or have been told before the ConfigMap was. "" when there is no new one.
 func (a *Agent) staleSnapshot(ctx context.Context, look snapshot, conf string) string {
 	if look.info.AppendOnly != cluster.AppendOnlyOff || look.info.Loading || !keepsNothing(conf) {
 		return ""

@@ -49,9 +49,9 @@ type state struct {
 	changed chan struct{} // closed at the next change
 }
 
-// loadState reads the record. One of another cluster is as none, an old volume must not fence a new cluster, but for what
-// the files beside it are worth. One that cannot be read may have held a fence, which must not be lifted by a broken
-// disk: it counts as one.
+// loadState reads the record. One of another cluster is as none, an old volume must not fence a new cluster, but for
+// what the files beside it are worth. One that cannot be read may have held a fence, which must not be lifted by a
+// broken disk: it counts as one.
 func loadState(dataDir, clusterUID string) (*state, error) {
 	s := &state{
 		path:    filepath.Join(dataDir, stateFile),

@@ -50,20 +50,20 @@ func TestRevert(t *testing.T) {
 		}
 		// As soon as it is seen it is taken back: pods when the first of them is another.
 		framework.Eventually(t, time.Minute, "a change of "+change.what+" is seen", func(ctx context.Context) error {
-			now, err := footprint(ctx, c)
-			if err == nil && len(differences(before, now)) == 0 {
+			now, failed := footprint(ctx, c)
+			if failed == nil && len(differences(before, now)) == 0 {
 				return fmt.Errorf("all is as it was")
 			}
-			return err
+			return failed
 		})
 		if err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
-			live, err := c.Get(t.Context())
-			if err != nil {
-				return err
+			live, failed := c.Get(t.Context())
+			if failed != nil {
+				return failed
 			}
 			rc.Spec.DeepCopyInto(&live.Spec)
-			_, err = env.Redis.RedisoperatorV1().RedisClusters(ns).Update(t.Context(), live, metav1.UpdateOptions{})
-			return err
+			_, failed = env.Redis.RedisoperatorV1().RedisClusters(ns).Update(t.Context(), live, metav1.UpdateOptions{})
+			return failed
 		}); err != nil {
 			t.Fatal(err)
 		}

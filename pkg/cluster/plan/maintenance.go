@@ -40,7 +40,8 @@ func reportMaintenance(w Wanted, v cluster.View) (Decision, bool) {
 		h.Primary.Pod.Name, h.Replica.Pod.Name, w.Closed), requeueIdle), true
 }
 
-// replaceable says that an update may come to the pod now. What does not count as a copy is repaired by it, at any time.
+// replaceable says that an update may come to the pod now. What does not count as a copy is repaired by it, at any
+// time.
 func replaceable(w Wanted, m cluster.Member) bool {
 	lame := m.Role() == cluster.Replica && wellness(m) < 2
 	return outdated(m) && !bound(m) && (w.Closed == "" || lame)

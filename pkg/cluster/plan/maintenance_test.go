@@ -41,8 +41,10 @@ func TestNext_Windows(t *testing.T) {
 		},
 		"a replica that does not count is replaced at any time": func() scene {
 			w := clustertest.Cluster(3, 1).Outdate("demo-4").Outdate("demo-5")
-			return scene{w, windowless(threeByOne), func(v *cluster.View) { info(v, "demo-5").LinkUp = false },
-				replacing(w, "demo-5", "4 of 6 pods are updated")}
+			return scene{
+				w, windowless(threeByOne), func(v *cluster.View) { info(v, "demo-5").LinkUp = false },
+				replacing(w, "demo-5", "4 of 6 pods are updated"),
+			}
 		},
 		"no role moves for a better placement before a window opens": func() scene {
 			return scene{clustertest.Cluster(3, 1), windowless(beautiful), huddled, wait(plan.AwaitingWindow, idle,

@@ -18,7 +18,7 @@ type MaintenanceWindow struct {
 	// day of the week. "0 2 * * SAT" is two o'clock in the night to every Saturday.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self.split(' ').size() == 5",message="spec.maintenance.windows[].schedule must have five fields, with one space between them: minute, hour, day of the month, month, day of the week"
+	// +kubebuilder:validation:XValidation:rule="self.split(' ').size() == 5",message="spec.maintenance.windows[].schedule must have five fields, with one space between them: minute, hour, day of the month, the month, day of the week"
 	// +kubebuilder:validation:XValidation:rule="self.split(' ').size() != 5 || self.split(' ')[0].split(',').all(f, f.matches('^([*]|[0-5]?[0-9](-[0-5]?[0-9])?)(/[1-9][0-9]?)?$'))",message="spec.maintenance.windows[].schedule: the first field is minutes, 0 to 59, for example 30 or 0,30 or */15"
 	// +kubebuilder:validation:XValidation:rule="self.split(' ').size() != 5 || self.split(' ')[1].split(',').all(f, f.matches('^([*]|([01]?[0-9]|2[0-3])(-([01]?[0-9]|2[0-3]))?)(/[1-9][0-9]?)?$'))",message="spec.maintenance.windows[].schedule: the second field is hours, 0 to 23"
 	// +kubebuilder:validation:XValidation:rule="self.split(' ').size() != 5 || self.split(' ')[2].split(',').all(f, f.matches('^([*]|(0?[1-9]|[12][0-9]|3[01])(-(0?[1-9]|[12][0-9]|3[01]))?)(/[1-9][0-9]?)?$'))",message="spec.maintenance.windows[].schedule: the third field is days of the month, 1 to 31"

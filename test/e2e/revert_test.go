@@ -24,7 +24,7 @@ import (
 // runs with, is as it was. The controller's own test does so with every field; here it is real servers and kubelets.
 func TestRevert(t *testing.T) {
 	ns := env.Namespace(t, "e2e-revert")
-	c := env.InstallCluster(t, ns, "demo", "image.tag=8.0", "image.pullPolicy=Never", "resources.limits.memory=200Mi")
+	c := env.InstallCluster(t, ns, "demo", "image.tag=8.0", "image.pullPolicy=Never", "resources.limits.memory=256Mi")
 	c.WaitReady(t, 2*time.Minute)
 	// A new node has a shorter one until its agent has seen that it is in sync.
 	framework.Eventually(t, time.Minute, "all nodes have their node-timeout", func(ctx context.Context) error {

@@ -69,12 +69,13 @@ func off(t *testing.T, w *chaos.World, host string) (on func()) {
 	}
 }
 
-// power takes the power from the node of a primary, until writes are accepted again. Every fifth time it declares the
-// node gone, as a person does who knows, and waits until all pods are elsewhere.
+// power takes the power from the node of a primary, until writes are accepted again. The last time it declares the node
+// gone, as a person does who knows, and waits until all pods are elsewhere: they do not come back.
 func power(t *testing.T, b *breakage) {
 	w := b.crowd(t)
 	var gaps, elsewhere []time.Duration
 	for i := range b.rounds {
+		apart(t, w)
 		victim, err := w.Victim(t.Context(), chaos.Draw{Shard: i % chaos.Shards})
 		if err != nil {
 			t.Fatal(err)
@@ -88,7 +89,7 @@ func power(t *testing.T, b *breakage) {
 		framework.Eventually(t, time.Minute, "every shard takes writes", w.Served)
 		gaps = append(gaps, w.Plain.Gap().Length)
 		t.Logf("power %d: %s off: longest gap %s, writes after %s", i+1, host, gaps[i], time.Since(begin))
-		if i%5 == 0 {
+		if i == b.rounds-1 {
 			elsewhere = append(elsewhere, b.declareGone(t, w, host))
 		}
 		on()
@@ -98,6 +99,24 @@ func power(t *testing.T, b *breakage) {
 	})
 	b.add(faultRow{what: "the node declared gone (taint out-of-service): whole again on the others", times: elsewhere})
 	b.end(t, w)
+}
+
+// apart waits until every primary is back on a node of its own: two of three on one are another case, majority's.
+func apart(t *testing.T, w *chaos.World) {
+	t.Helper()
+	framework.Eventually(t, time.Minute, "every primary is on a node of its own", func(context.Context) error {
+		hosts := map[string]string{}
+		for _, s := range w.Observer.Last().Seen {
+			if s.Self().SlotCount() == 0 {
+				continue
+			}
+			if other, taken := hosts[s.Pod.Host]; taken {
+				return fmt.Errorf("%s and %s are both on %s", other, s.Pod.Name, s.Pod.Host)
+			}
+			hosts[s.Pod.Host] = s.Pod.Name
+		}
+		return nil
+	})
 }
 
 // declareGone taints a node that is switched off, and says how long it took until all pods are elsewhere.

@@ -26,6 +26,8 @@ func TestIdleMeansIdle(t *testing.T) {
 	ns := env.Namespace(t, "e2e-idle")
 	c := env.InstallCluster(t, ns, "demo", "image.repository=redis", "image.tag=8.0", "image.pullPolicy=Never")
 	c.WaitReady(t, time.Minute)
+	// What is counted is the operator's, for all clusters: those of tests before are to be gone.
+	framework.Eventually(t, 2*time.Minute, "no namespace is being deleted", nothingTerminates)
 	// What came last (a status, an endpoint) has its echo: the minute begins when it is over.
 	framework.Eventually(t, time.Minute, "nothing changes for 5 s", quietFor(ns, 5*time.Second))
 
@@ -50,6 +52,20 @@ func TestIdleMeansIdle(t *testing.T) {
 		}
 	}
 	followsZones(t, c)
+}
+
+// nothingTerminates says which namespace is being deleted, if any.
+func nothingTerminates(ctx context.Context) error {
+	all, err := env.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, ns := range all.Items {
+		if ns.DeletionTimestamp != nil {
+			return fmt.Errorf("%s is", ns.Name)
+		}
+	}
+	return nil
 }
 
 // zoneTime is how long it may take until placement knows of a zone: less than the time between two looks at a cluster at

@@ -134,6 +134,7 @@ func (k *desk) config(t *testing.T, informers *controller.Informers) controller.
 		Pods:     kube.NewPodControl(k.kube, recorder),
 		Objects:  kube.NewObjectControl(k.kube),
 		Secrets:  kube.NewSecretControl(k.kube, time.Hour, time.Now),
+		History:  kube.NewRevisionControl(k.kube),
 		Status:   kube.NewStatusUpdater(k.redis),
 		Redis:    k,
 		Slots:    k,

@@ -166,7 +166,7 @@ func (w *world) run(seed uint64) {
 	}()
 	m := w.move(kind, source, target, slots, o)
 	time.Sleep(wait)
-	traffic.Twice(w.strike(kind, m, source, target))
+	traffic.Twice(w.strike(kind, m, source, target, slots))
 	err := <-m.ended
 	w.heal()
 	conflicts := w.closeAll(o)
@@ -259,7 +259,7 @@ func TestMoverProcess(t *testing.T) {
 
 // strike has the mishap happen, and says which keys that has left at both ends, or may: who takes over here has no agent
 // that tells it what is on its way (docs/decisions/0024), so that clients make keys anew that are at the target.
-func (w *world) strike(kind mishap, m mover, source, target int) (twice []string) {
+func (w *world) strike(kind mishap, m mover, source, target int, slots cluster.SlotSet) (twice []string) {
 	w.tb.Helper()
 	kill := func(i int) {
 		w.Servers[i].Kill()
@@ -277,15 +277,15 @@ func (w *world) strike(kind mishap, m mover, source, target int) (twice []string
 		return both(had, w.keysAt(target))
 	case sourceReplaced:
 		w.replace(source)
-		twice = w.keysAt(target)
+		twice = of(w.keysAt(target), slots)
 	case sourceDied:
 		w.Servers[source].Kill()
 		w.takeOver(source)
-		twice = w.keysAt(target)
+		twice = of(w.keysAt(target), slots)
 		w.Servers[source].Restart(w.tb)
 	case replacedAndDied:
 		heir := w.replace(source)
-		twice = w.keysAt(target)
+		twice = of(w.keysAt(target), slots)
 		kill(heir)
 	case targetReplaced:
 		w.Servers[target].Kill()

@@ -111,6 +111,17 @@ const (
 	PodEnded                       // Failed or Succeeded: it will not run again
 )
 
+// Resize is how far a pod has come to other memory and processors without being replaced.
+type Resize int
+
+// The states of a resize.
+const (
+	ResizeNone    Resize = iota // nothing is to be done, or not while redis runs
+	ResizeDue                   // the kubelet is to be asked
+	ResizeAsked                 // it was asked
+	ResizeGranted               // it has done it, and the pod does not say so yet
+)
+
 // Pod is a Kubernetes pod as far as the rules care.
 type Pod struct {
 	Name    string
@@ -139,8 +150,12 @@ type Pod struct {
 	// Overdue says that it was to be gone long ago: its host does not answer, and nobody has said that it is gone.
 	Overdue bool
 	// Outdated says that it was made from another template than the spec's, or that redis has to be started again to run
-	// with what the spec says (Member.Restart).
+	// with what the spec says (Member.Restart). It is to be replaced.
 	Outdated bool
+	// Resize is how far it has come to the memory and processors of the spec, which change while redis runs.
+	Resize Resize
+	// ResizeStall is why its kubelet does not give it these by now, in the kubelet's words; "" when nothing is known.
+	ResizeStall string
 	// AgentOutdated says that its agent is of another image than it is to be, and can be changed in the running pod.
 	AgentOutdated bool
 	// Trouble is the reason and message of what keeps it from starting: "ImagePullBackOff: ...";

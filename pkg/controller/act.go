@@ -61,8 +61,8 @@ func movesSlots(step plan.Step) bool {
 		return true
 	case plan.CloseSlots:
 		return len(s.Finish) > 0 || len(s.Undo) > 0
-	case plan.CreatePods, plan.DeletePod, plan.UpdateAgent, plan.Meet, plan.AddSlots, plan.Replicate, plan.Forget,
-		plan.Failover, plan.Configure, plan.Wait:
+	case plan.CreatePods, plan.DeletePod, plan.UpdateAgent, plan.ResizePod, plan.Meet, plan.AddSlots, plan.Replicate,
+		plan.Forget, plan.Failover, plan.Configure, plan.Wait:
 	}
 	return false
 }
@@ -86,18 +86,14 @@ func (c *Controller) carryOut(ctx context.Context, t target, d plan.Decision) er
 		return c.deletePod(ctx, t, s)
 	case plan.UpdateAgent:
 		return c.Pods.SetImages(ctx, t.rc, objects.NewAgentImage(t.rc, s.Pod, types.UID(s.UID), c.Images))
+	case plan.ResizePod:
+		return c.resizePod(ctx, t, s)
 	case plan.Meet:
 		return c.meet(ctx, t, s)
 	case plan.AddSlots:
 		return c.addSlots(ctx, t, s)
 	case plan.Replicate:
-		return each(ctx, s.Links, func(ctx context.Context, l plan.Link) error {
-			ep, err := t.endpoint(l.Pod)
-			if err != nil {
-				return err
-			}
-			return c.Redis.Replicate(ctx, ep, l.Primary)
-		})
+		return c.replicate(ctx, t, s)
 	case plan.Forget:
 		return each(ctx, s.Bans, func(ctx context.Context, b plan.Ban) error {
 			ep, err := t.endpoint(b.Pod)
@@ -116,6 +112,16 @@ func (c *Controller) carryOut(ctx context.Context, t target, d plan.Decision) er
 		return c.configure(ctx, t, s)
 	}
 	return fmt.Errorf("unknown step %T", d.Step)
+}
+
+func (c *Controller) replicate(ctx context.Context, t target, s plan.Replicate) error {
+	return each(ctx, s.Links, func(ctx context.Context, l plan.Link) error {
+		ep, err := t.endpoint(l.Pod)
+		if err != nil {
+			return err
+		}
+		return c.Redis.Replicate(ctx, ep, l.Primary)
+	})
 }
 
 func (c *Controller) addSlots(ctx context.Context, t target, s plan.AddSlots) error {

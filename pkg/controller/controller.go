@@ -47,8 +47,10 @@ type Config struct {
 	Agents   ConnectAgents
 	Events   Events
 	Images   objects.Images
-	Metrics  *Metrics
-	Clock    clock.WithTicker
+	// ResizesPods says that the API server takes other memory and processors for running pods.
+	ResizesPods bool
+	Metrics     *Metrics
+	Clock       clock.WithTicker
 }
 
 // Controller brings every RedisCluster in its stores towards its spec, one step at a time.

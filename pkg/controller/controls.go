@@ -22,6 +22,9 @@ type PodControl interface {
 	Adopt(ctx context.Context, rc *redisv1.RedisCluster, pod *corev1.Pod) error
 	// SetImages changes images in a running pod.
 	SetImages(ctx context.Context, rc *redisv1.RedisCluster, pod *corev1.Pod) error
+	// Resize has the kubelet of a running pod give it other resources. What the API server does not take is
+	// kube.ErrNotResizable.
+	Resize(ctx context.Context, rc *redisv1.RedisCluster, pod *corev1.Pod, ok func(*corev1.Pod) error) error
 	Delete(ctx context.Context, rc *redisv1.RedisCluster, name string, uid types.UID, ok func(*corev1.Pod) error) error
 	// DeleteLost deletes a pod whose host is gone for good.
 	DeleteLost(ctx context.Context, rc *redisv1.RedisCluster, name string, uid types.UID) error

@@ -108,6 +108,7 @@ func (f *fixture) tell(p *place) {
 		}
 		pod := pods[i]
 		status := statusIn(m)
+		f.give(p, pod, &status)
 		status.PodIP = p.outer(m.Pod.IP)
 		if pod.Spec.NodeName != m.Pod.Host || !equality.Semantic.DeepEqual(pod.Status, status) {
 			edit(f.api, p.namespace, pod.Name, func(live *corev1.Pod) { live.Spec.NodeName, live.Status = m.Pod.Host, status })

@@ -52,6 +52,7 @@ func (l *ledgers) of(rc *redisv1.RedisCluster) *ledger {
 		known.blocked = map[cluster.Slot]blockade{}
 		known.settings.reset()
 		known.growth = map[string]failure{}
+		known.unresizable = map[types.UID]bool{}
 		known.remember(rc.Status.Migration)
 	}
 	return known
@@ -124,6 +125,8 @@ type ledger struct {
 	rests   map[pair]failure
 	blocked map[cluster.Slot]blockade
 	growth  map[string]failure // of volume claims, by name
+	// unresizable are pods for which the API server takes no other resources while they run.
+	unresizable map[types.UID]bool
 
 	settings settings
 }

@@ -84,7 +84,10 @@ func (c *Controller) memberOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts h
 	m := cluster.Member{Pod: podOf(rc, pod, hosts), Down: everStarted(pod) && !running(pod)}
 	inPlace := rc.Spec.Update.Redisnode != redisv1.RedisnodeWithPods || !everStarted(pod)
 	m.Pod.AgentOutdated = inPlace && objects.AgentImage(pod) != c.Images.Redisnode
-	m.Pod.Outdated = m.Pod.Outdated || c.outgrown(rc, pod)
+	if m.Pod.Outdated {
+		m.Pod.Resize, m.Pod.ResizeStall = c.resizeOf(rc, pod)
+	}
+	m.Pod.Outdated = m.Pod.Outdated && m.Pod.Resize == cluster.ResizeNone || c.outgrown(rc, pod)
 	if m.Pod.State == cluster.PodPending {
 		m.Pod.Trouble += c.claimTrouble(rc, pod)
 	}

@@ -19,7 +19,7 @@ func (t target) inOffice(ctx context.Context, step plan.Step) error {
 	case plan.DeletePod, plan.AddSlots, plan.Replicate, plan.Forget, plan.Failover, plan.Configure:
 		_, err := t.reign(ctx)
 		return err
-	case plan.CreatePods, plan.UpdateAgent, plan.Meet, plan.MoveSlots, plan.CloseSlots, plan.Wait:
+	case plan.CreatePods, plan.UpdateAgent, plan.ResizePod, plan.Meet, plan.MoveSlots, plan.CloseSlots, plan.Wait:
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func updateOf(rc *redisv1.RedisCluster, v cluster.View) *redisv1.UpdateStatus {
 func nodeStatus(m cluster.Member) redisv1.NodeStatus {
 	n := redisv1.NodeStatus{
 		PodName: m.Pod.Name, IP: m.Pod.IP, Host: m.Pod.Host, Zone: m.Pod.Zone, Role: redisv1.RoleNone,
-		Outdated: m.Pod.Outdated,
+		Outdated: m.Pod.Outdated, Resizing: m.Pod.Resize != cluster.ResizeNone,
 	}
 	if !m.Seen() {
 		return n
@@ -235,13 +235,16 @@ func degradedCondition(rc *redisv1.RedisCluster, o outcome) metav1.Condition {
 	return c
 }
 
-// settingsFault is what is wrong with the settings of nodes, and why; "" when nothing is.
+// settingsFault is what is wrong with what nodes are to run with, and why; "" when nothing is.
 func settingsFault(rc *redisv1.RedisCluster, o outcome) (reason, message string) {
 	if o.refused != "" {
 		return redisv1.ReasonSettingRefused, o.refused
 	}
 	if o.kept != "" {
 		return redisv1.ReasonSettingKept, o.kept
+	}
+	if stalls := resizeStalls(o.view); len(stalls) > 0 {
+		return redisv1.ReasonResizeStalled, strings.Join(stalls, "; ")
 	}
 	if message = noHeadroom(rc); message != "" {
 		return redisv1.ReasonNoHeadroom, message

@@ -116,6 +116,8 @@ type fixture struct {
 	// are asked what they run with.
 	unwilling   map[string]error
 	comparisons int
+	// kubelets is what kubelets make of pods that are to get other resources: see give.
+	kubelets string
 	// noDefaults are pods whose agent does not know what the server has by itself.
 	noDefaults map[string]bool
 }
@@ -137,6 +139,8 @@ type started struct {
 	mover    string
 	caCert   []byte
 	server   *server
+	asked    corev1.ResourceRequirements // of the kubelet, at its last look
+	given    corev1.ResourceRequirements
 }
 
 func newFixture(t testing.TB, clusters ...*redisv1.RedisCluster) *fixture {
@@ -212,10 +216,11 @@ func (f *fixture) config(stores []Stores, nodes corelisters.NodeLister) Config {
 		Agents: func(ca agent.CA, clusterUID string) (AgentControl, error) {
 			return &agentsOf{f, ca.CertPEM, clusterUID}, nil
 		},
-		Events:  kube.NewEvents(f.story),
-		Images:  objects.Images{Redisnode: "redisnode:test"},
-		Metrics: metrics,
-		Clock:   f.clock,
+		Events:      kube.NewEvents(f.story),
+		Images:      objects.Images{Redisnode: "redisnode:test"},
+		ResizesPods: f.kubelets != unserved,
+		Metrics:     metrics,
+		Clock:       f.clock,
 	}
 }
 

@@ -16,6 +16,8 @@ var (
 	ErrNameConflict = errors.New("name is taken")
 	// ErrVolumeConflict says that a volume claim holds the data of another RedisCluster.
 	ErrVolumeConflict = errors.New("volume claim of another RedisCluster")
+	// ErrNotResizable says that the API server does not take other resources for a running pod.
+	ErrNotResizable = errors.New("its resources cannot change while it runs")
 	// ErrSecretNotFound says that a Secret, or a key in it, is missing.
 	ErrSecretNotFound = errors.New("secret not found")
 )

@@ -22,13 +22,26 @@ const podFormat = 1
 // memory, placement, labels, and the size and class of volumes. It is stable: empty and absent mean the same, and
 // quantities are compared by value (1000m is 1).
 func TemplateHash(rc *redisv1.RedisCluster) string {
+	return hashOf(rc, rc.Spec.PodTemplate)
+}
+
+// FixedHash is the hash of what cannot change in a running pod: all of that but the resources of container redis.
+func FixedHash(rc *redisv1.RedisCluster) string {
+	template := rc.Spec.PodTemplate.DeepCopy()
+	if redis := containerRedis(template.Spec.Containers); redis != nil {
+		redis.Resources = corev1.ResourceRequirements{}
+	}
+	return hashOf(rc, *template)
+}
+
+func hashOf(rc *redisv1.RedisCluster, template corev1.PodTemplateSpec) string {
 	text, err := canonicalJSON(struct {
 		Format  int
 		Storage redisv1.StorageType
 		Pod     corev1.PodTemplateSpec
 		Modules []redisv1.Module
 		Renamed redisv1.RenamedCommands
-	}{podFormat, rc.Spec.Storage.Type, rc.Spec.PodTemplate, rc.Spec.Modules, rc.Spec.RenamedCommands})
+	}{podFormat, rc.Spec.Storage.Type, template, rc.Spec.Modules, rc.Spec.RenamedCommands})
 	if err != nil {
 		return "" // Not reached: a type of the API always has a JSON form.
 	}

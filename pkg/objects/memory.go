@@ -44,10 +44,8 @@ func Maxmemory(rc *redisv1.RedisCluster, limit int64) int64 {
 
 // MemoryLimit is the memory limit of the container redis in bytes; 0 when it has none.
 func MemoryLimit(rc *redisv1.RedisCluster) int64 {
-	for _, c := range rc.Spec.PodTemplate.Spec.Containers {
-		if c.Name == redisv1.ContainerRedis {
-			return c.Resources.Limits.Memory().Value()
-		}
+	if redis := containerRedis(rc.Spec.PodTemplate.Spec.Containers); redis != nil {
+		return redis.Resources.Limits.Memory().Value()
 	}
 	return 0
 }

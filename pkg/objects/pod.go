@@ -61,6 +61,7 @@ func NewPod(rc *redisv1.RedisCluster, ordinal int, images Images) *corev1.Pod {
 	maps.Copy(pod.Labels, ordinalLabels(rc, ordinal))
 	maps.Copy(pod.Annotations, template.Annotations)
 	pod.Annotations[redisv1.AnnotationTemplateHash] = TemplateHash(rc)
+	pod.Annotations[redisv1.AnnotationFixedHash] = FixedHash(rc)
 	pod.Annotations[redisv1.AnnotationRedisnodeImage] = images.Redisnode
 
 	spec := &pod.Spec
@@ -89,13 +90,21 @@ func identify(spec *corev1.PodSpec, rc *redisv1.RedisCluster, name string) {
 // redisContainer is the container redis of the template. The API server refuses a template without one; should one
 // get here all the same, the container that is added has no image, and the API server says so.
 func redisContainer(spec *corev1.PodSpec) *corev1.Container {
-	for i := range spec.Containers {
-		if spec.Containers[i].Name == redisv1.ContainerRedis {
-			return &spec.Containers[i]
-		}
+	if redis := containerRedis(spec.Containers); redis != nil {
+		return redis
 	}
 	spec.Containers = append(spec.Containers, corev1.Container{Name: redisv1.ContainerRedis})
 	return &spec.Containers[len(spec.Containers)-1]
+}
+
+// containerRedis is the container redis; nil when there is none.
+func containerRedis(containers []corev1.Container) *corev1.Container {
+	for i := range containers {
+		if containers[i].Name == redisv1.ContainerRedis {
+			return &containers[i]
+		}
+	}
+	return nil
 }
 
 // newVolumes are the four volumes of docs/architecture.md.

@@ -172,6 +172,11 @@ func (a *assembly) run(ctx context.Context) error {
 		return fmt.Errorf("fill the cache of nodes: %w", context.Cause(ctx))
 	}
 	glog.Infof("caches are filled for namespaces %q", a.options.namespaces())
+	var err error
+	if a.controller.ResizesPods, err = kube.ServesResize(a.kube.Discovery()); err != nil {
+		return err
+	}
+	glog.Infof("running pods can get other memory and processors: %t", a.controller.ResizesPods)
 	work := func(ctx context.Context) error {
 		a.controller.Run(ctx, a.options.Workers)
 		return nil

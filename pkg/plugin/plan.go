@@ -14,7 +14,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
+	"github.com/redisoperator/redis-operator/pkg/kube"
 	"github.com/redisoperator/redis-operator/pkg/objects"
 )
 
@@ -81,7 +83,12 @@ func (c *command) plan(ctx context.Context, clients Clients, name string, flags 
 	}
 	p := &prospect{rc: live, before: live}
 	if flags.given() {
-		if err := c.propose(ctx, clients, p, flags); err != nil {
+		if err = c.propose(ctx, clients, p, flags); err != nil {
+			return err
+		}
+	}
+	if p.otherPods() {
+		if p.resizes, err = kube.ServesResize(clients.Kube.Discovery()); err != nil {
 			return err
 		}
 	}
@@ -154,9 +161,11 @@ func plausible(rc *redisv1.RedisCluster) error {
 type prospect struct {
 	rc     *redisv1.RedisCluster // with the spec that the plan is for
 	before *redisv1.RedisCluster
-	status redisv1.PlanStatus
-	closed string // why nothing that is well is disturbed now
-	notes  []string
+	// resizes says that running pods can get other memory and processors.
+	resizes bool
+	status  redisv1.PlanStatus
+	closed  string // why nothing that is well is disturbed now
+	notes   []string
 	// What only a plan that was made here has:
 	outlined bool
 	moves    []plan.OutlinedMove
@@ -183,10 +192,8 @@ func (p *prospect) something() bool {
 // outline makes the plan by the operator's own rules.
 func (p *prospect) outline(live []LiveInfo) {
 	view := viewOf(p.rc, live)
-	if !equality.Semantic.DeepEqual(p.before.Spec.PodTemplate, p.rc.Spec.PodTemplate) {
-		for i := range view.Members {
-			view.Members[i].Pod.Outdated = true
-		}
+	if p.otherPods() {
+		p.outdate(&view)
 	}
 	w := wantedOf(p.rc)
 	w.Closed = p.closed
@@ -214,6 +221,26 @@ func (p *prospect) outline(live []LiveInfo) {
 	}
 	if outdated(p.before) {
 		p.notes = append(p.notes, "The operator has not answered the present spec yet: the plan is of what it saw before.")
+	}
+}
+
+// otherPods says that the template of the pods changes.
+func (p *prospect) otherPods() bool {
+	return !equality.Semantic.DeepEqual(p.before.Spec.PodTemplate, p.rc.Spec.PodTemplate)
+}
+
+// outdate has all pods be of another template. Those that can get what is new while they run are as the spec before
+// has them.
+func (p *prospect) outdate(v *cluster.View) {
+	pod := objects.NewPod(p.before, 0, objects.Images{})
+	resize := p.resizes && objects.Resizable(pod, p.rc, objects.MemoryLimit(p.before))
+	for i := range v.Members {
+		switch m := &v.Members[i]; {
+		case resize && !m.Pod.Outdated:
+			m.Pod.Resize = cluster.ResizeDue
+		default:
+			m.Pod.Outdated = true
+		}
 	}
 }
 

@@ -43,6 +43,9 @@ func viewOf(rc *redisv1.RedisCluster, live []LiveInfo) cluster.View {
 			Name: n.PodName, Ordinal: ordinal, IP: n.IP, Host: n.Host, Zone: n.Zone, State: cluster.PodRunning, Ready: true,
 			Outdated: n.Outdated,
 		}}
+		if n.Resizing {
+			m.Pod.Resize = cluster.ResizeDue
+		}
 		if n.ID != "" {
 			m.Info = infoOf(rc, said[n.PodName])
 			m.Info.Table = cluster.Table{selfOf(n, uint64(i)+1)}

@@ -152,8 +152,12 @@ func newFixture(namespace string, events []corev1.Event, clusters ...*redisv1.Re
 		kubeObjects = append(kubeObjects, &events[i])
 	}
 	f := &fixture{}
+	kube := kubefake.NewClientset(kubeObjects...)
+	kube.Resources = []*metav1.APIResourceList{{
+		GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "pods"}, {Name: "pods/resize"}},
+	}}
 	f.clients = Clients{
-		Redis: fake.NewClientset(redisObjects...), Kube: kubefake.NewClientset(kubeObjects...), Namespace: namespace,
+		Redis: fake.NewClientset(redisObjects...), Kube: kube, Namespace: namespace,
 		Ask: func(_ context.Context, namespace, pod string) (Info, error) {
 			if l, ok := live[namespace+"/"+pod]; ok {
 				return l.Info, nil

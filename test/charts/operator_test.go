@@ -29,6 +29,7 @@ var inNamespaces = []string{
 	"/configmaps: create get list patch watch",
 	"/events: create patch",
 	"/persistentvolumeclaims: create delete get list patch watch",
+	"/pods/resize: patch",
 	"/pods: create delete get list patch watch",
 	"/secrets: create get update",
 	"/serviceaccounts: create get list patch watch",

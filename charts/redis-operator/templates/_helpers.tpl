@@ -58,6 +58,10 @@ watched: it reads those it made or that spec.auth.secretName names, one by one.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, create, patch, delete]
+# More memory reaches a running pod (Kubernetes >= 1.33).
+- apiGroups: [""]
+  resources: [pods/resize]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [configmaps, serviceaccounts, services]
   verbs: [get, list, watch, create, patch]

@@ -26,6 +26,8 @@ func (w *World) Apply(step plan.Step) error {
 		errs = append(errs, w.deletePod(s))
 	case plan.UpdateAgent:
 		errs = append(errs, w.updateAgent(s))
+	case plan.ResizePod:
+		errs = append(errs, w.resizePod(s))
 	case plan.Meet:
 		for _, m := range s.Meetings {
 			errs = append(errs, w.meetAll(m))

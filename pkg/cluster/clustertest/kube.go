@@ -25,6 +25,7 @@ func (w *World) Tick() {
 			p.node = w.load(p)
 		}
 	}
+	w.grow()
 	for _, n := range slices.Concat(w.running(), w.strays) {
 		for _, e := range slices.Clone(n.table[1:]) {
 			w.ping(n, e)
@@ -66,6 +67,7 @@ func (w *World) create(ordinal int) {
 		Pod:     cluster.Pod{Name: name, Ordinal: ordinal, UID: fmt.Sprintf("%s-%d", name, w.born), Host: host.Name, Zone: host.Zone},
 		startAt: w.now + 1 + w.rng.IntN(w.settings.StartTime),
 		made:    w.template,
+		asked:   w.size, given: w.size, noted: w.size,
 	})
 	slices.SortFunc(w.pods, func(a, b *pod) int { return a.Ordinal - b.Ordinal })
 }

@@ -70,6 +70,8 @@ type World struct {
 	busCut    bool           // see CutBus
 	template  int            // that pods are made from by now
 	flaws     map[int]string // of templates; see Update
+	size      int            // of pods by now; see Size
+	kubelets  Kubelets
 	knob      knob
 	shut      []string // hosts; see Shut
 }
@@ -84,6 +86,10 @@ type pod struct {
 	lost    bool // its host is off
 	hidden  bool // cannot be reached by the operator
 	made    int  // from this template
+	asked   int  // of its kubelet: see Size
+	given   int  // by its kubelet
+	noted   int  // that the pod says it is of; -1 while it changes
+	giveAt  int
 }
 
 // New is a world without pods.
@@ -154,6 +160,7 @@ func (w *World) View() cluster.View {
 		if slices.Contains(w.shut, p.Host) {
 			m.Pod.HostShut = "cordoned"
 		}
+		w.resizing(p, &m.Pod)
 		switch {
 		case p.lost:
 			m.Unseen = "dial tcp " + p.IP + ":6379: i/o timeout"

@@ -101,6 +101,13 @@ type (
 	// UpdateAgent changes the image of the agent in a running pod: redis runs on.
 	UpdateAgent struct{ Pod, UID string }
 
+	// ResizePod has the kubelet of a running pod give it the memory and processors of the spec: redis runs on. Once they
+	// are Granted the pod is noted to be of the spec's template.
+	ResizePod struct {
+		Pod, UID string
+		Granted  bool
+	}
+
 	// Meet introduces nodes to each other: each Node gets CLUSTER MEET with each of its Peers.
 	Meet struct{ Meetings []Meeting }
 
@@ -223,6 +230,7 @@ type Ban struct {
 func (CreatePods) isStep()  {}
 func (DeletePod) isStep()   {}
 func (UpdateAgent) isStep() {}
+func (ResizePod) isStep()   {}
 func (Meet) isStep()        {}
 func (AddSlots) isStep()    {}
 func (Replicate) isStep()   {}

@@ -14,7 +14,7 @@ import (
 // none. Who has yet to hear of whom is not part of an outline.
 var foreseenRules = []rule{
 	cancelMigrations, replaceEndedPods, replaceStuckPods, dropUnstartedPods, createMissingPods,
-	coverSlots, attachReplicas, applySettings,
+	coverSlots, attachReplicas, resizePods, applySettings,
 	promoteTarget, closeOpenSlots, drainSurplusShards, deleteSurplusPods, balanceSlots,
 	reportLostSlots, waitForNodes, reportHalfMoved, reportStrayKeys, refuseOverfull, rollOnePod, reportMaintenance,
 }
@@ -84,6 +84,9 @@ func ideal(v cluster.View) cluster.View {
 			self := info.Self()
 			info.Table, info.LinkUp, info.StateOK = cluster.Table{self}, true, true
 			m.Info, m.Pod.Ready = &info, true
+			if m.Pod.Resize != cluster.ResizeDue {
+				m.Pod.Resize = cluster.ResizeNone
+			}
 			epoch = max(epoch, self.ConfigEpoch, info.CurrentEpoch)
 		}
 		seen.Members = append(seen.Members, m)
@@ -198,14 +201,7 @@ func (f *foreseer) take(d Decision) {
 	case CreatePods:
 		f.create(s.Ordinals)
 	case DeletePod:
-		if s.Primary != "" {
-			f.renew(s.Pod)
-			f.say(d.Message)
-			return
-		}
-		f.deletes = append(f.deletes, s.Pod)
-		f.out.PodsDeleted = append(f.out.PodsDeleted, s.Pod)
-		f.v.Members = slices.DeleteFunc(f.v.Members, func(m cluster.Member) bool { return m.Pod.Name == s.Pod })
+		f.delete(s, d.Message)
 	case AddSlots:
 		for _, g := range s.Grants {
 			f.self(g.Node).Slots = f.self(g.Node).Slots.Union(g.Slots)
@@ -225,6 +221,9 @@ func (f *foreseer) take(d Decision) {
 		f.failover(s)
 		f.out.Failovers++
 		f.say(d.Message)
+	case ResizePod:
+		f.resize(s.Pod)
+		f.say(d.Message)
 	case Configure:
 		f.configure()
 		f.say(d.Message)
@@ -232,10 +231,31 @@ func (f *foreseer) take(d Decision) {
 	}
 }
 
+// delete takes a pod away, or makes it anew.
+func (f *foreseer) delete(s DeletePod, message string) {
+	if s.Primary != "" {
+		f.renew(s.Pod)
+		f.say(message)
+		return
+	}
+	f.deletes = append(f.deletes, s.Pod)
+	f.out.PodsDeleted = append(f.out.PodsDeleted, s.Pod)
+	f.v.Members = slices.DeleteFunc(f.v.Members, func(m cluster.Member) bool { return m.Pod.Name == s.Pod })
+}
+
 // configure has every node run with what the spec says, as far as it can while it runs.
 func (f *foreseer) configure() {
 	for i := range f.v.Members {
 		f.v.Members[i].Drift = nil
+	}
+}
+
+// resize gives a pod the memory and processors of the spec.
+func (f *foreseer) resize(pod string) {
+	for i := range f.v.Members {
+		if f.v.Members[i].Pod.Name == pod {
+			f.v.Members[i].Pod.Resize = cluster.ResizeNone
+		}
 	}
 }
 

@@ -47,7 +47,8 @@ var rules = []rule{
 	promoteOrphanShard, // proven dead, and Redis elects nobody in its place
 	forgetGoneNodes,    // on all nodes at once
 	attachReplicas,     // slotless primaries become replicas, those of new shards before there are slots in them
-	applySettings,      // takes no time, and may be what those after it wait for
+	resizePods,         // takes no time, and may be what those after it wait for
+	applySettings,      // the same
 
 	closeOpenSlots,     // moves that were cut: what is half way is nobody's to move elsewhere
 	drainSurplusShards, // slots first: pods that own none can go
@@ -71,6 +72,7 @@ var rules = []rule{
 	restorePlacement,  // pretty, when nothing else is going on
 	reportMaintenance, // what waits for its time
 	reportHeldUpdate,  // somebody is to approve the rest
+	waitForResize,     // nobody needs it but who asked for it
 }
 
 // Next is the next step, why, and when to look again. It is a function of its arguments alone: an operator

@@ -59,6 +59,8 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 		}
 	case plan.CreatePods:
 		r.mayStart(view, s)
+	case plan.ResizePod:
+		r.mayResize(view, s)
 	case plan.UpdateAgent, plan.Wait:
 	}
 }

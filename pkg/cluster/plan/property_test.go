@@ -88,6 +88,7 @@ type run struct {
 	log      []string
 	edited   bool
 	knob     int // that the spec wants
+	size     int // of pods
 	least    int // primaries, when the number is changed
 }
 

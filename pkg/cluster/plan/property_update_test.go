@@ -5,14 +5,15 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/clustertest"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
 )
 
-// TestInvariants_Updating changes the template of pods again and again, to good ones and bad ones, and takes away nodes
-// where there is a copy, while windows open and close and hosts are cordoned. Some steps are decided on views that are
-// past. Not one key is lost, nothing that is well is disturbed while no window is open, and in the end all pods are of
-// the template of the end.
+// TestInvariants_Updating changes the template of pods again and again, to good ones and bad ones, to smaller and larger
+// ones, while windows open and close and hosts are cordoned. Some steps are decided on views that are past. Not one key
+// is lost, nothing that is well is disturbed while no window is open, and in the end all pods are of the template and
+// the size of the end.
 func TestInvariants_Updating(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -40,6 +41,7 @@ func TestInvariants_Updating(t *testing.T) {
 			if now.Reason == plan.Converged && changes == 0 {
 				r.whole(view)
 				r.complete()
+				r.sized()
 				return
 			}
 			if changes > 0 && rapid.IntRange(0, 12).Draw(t, "change?") == 0 {
@@ -70,8 +72,15 @@ func (r *run) maintain(more bool) {
 	}
 }
 
-// changeTemplate changes what pods are made of; the last time to something good.
+// changeTemplate changes what pods are made of, or their size; the last time to something good.
 func (r *run) changeTemplate(last bool) {
+	if rapid.IntRange(0, 2).Draw(r.t, "resize?") == 0 && (!last || !r.world.Flawed()) {
+		r.size = rapid.IntRange(0, 3).Draw(r.t, "size")
+		kubelets := rapid.SampledFrom([]clustertest.Kubelets{clustertest.Roomy, clustertest.Full, clustertest.Small}).Draw(r.t, "kubelets")
+		r.note("   size: %d, kubelets %d", r.size, kubelets)
+		r.world.Size(r.size, kubelets)
+		return
+	}
 	what := rapid.SampledFrom([]string{"", "revert", clustertest.Unpullable, clustertest.Crashing, clustertest.Lame}).Draw(r.t, "template")
 	if last && what != "" {
 		what = "revert"
@@ -82,4 +91,21 @@ func (r *run) changeTemplate(last bool) {
 		return
 	}
 	r.world.Update(what)
+}
+
+// mayResize fails where a pod would get less than it may have filled.
+func (r *run) mayResize(view cluster.View, s plan.ResizePod) {
+	m := member(&view, s.Pod)
+	if r.wanted.Paused || m.Pod.UID != s.UID || r.world.Given(s.Pod) > r.size {
+		r.fail("%s is resized to %d, and has %d", s.Pod, r.size, r.world.Given(s.Pod))
+	}
+}
+
+// sized fails unless every pod has the memory of the spec.
+func (r *run) sized() {
+	for _, pod := range r.world.Pods() {
+		if given := r.world.Given(pod); given != r.size {
+			r.fail("%s has the size %d, want %d", pod, given, r.size)
+		}
+	}
 }

@@ -14,6 +14,8 @@ const (
 	ReplacingBrokenPod = "ReplacingBrokenPod"
 	// RollingUpdate means that pods of an older spec are replaced, one at a time.
 	RollingUpdate = "RollingUpdate"
+	// ResizingPods means that running pods get the memory and processors of the spec from their kubelets. Redis runs on.
+	ResizingPods = "ResizingPods"
 	// UpdateAwaitsApproval means that what is left of an update are primaries, and that spec.update.strategy is
 	// Supervised. The message says what to run.
 	UpdateAwaitsApproval = "UpdateAwaitsApproval"

@@ -64,6 +64,14 @@ func (c *PodControl) SetImages(_ context.Context, _ *redisv1.RedisCluster, pod *
 	return c.Err
 }
 
+// Resize records the change.
+func (c *PodControl) Resize(
+	_ context.Context, _ *redisv1.RedisCluster, pod *corev1.Pod, _ func(*corev1.Pod) error,
+) error {
+	c.add("resize " + pod.Name)
+	return c.Err
+}
+
 // DeleteLost records the deletion.
 func (c *PodControl) DeleteLost(_ context.Context, _ *redisv1.RedisCluster, name string, _ types.UID) error {
 	c.add("delete lost " + name)

@@ -55,6 +55,9 @@ const (
 	// ReasonSettingKept says that a node keeps a directive that was taken out of the spec: what it has by itself is not
 	// known.
 	ReasonSettingKept = "SettingKept"
+	// ReasonResizeStalled says that the kubelet of a host does not give a running pod the memory and processors of the
+	// spec by now: the host has no room, or there was an error.
+	ReasonResizeStalled = "ResizeStalled"
 	// ReasonNoHeadroom says that maxmemory leaves too little of the memory limit for buffers of replicas and for pages
 	// that are copied while a snapshot is made: the kernel may end redis.
 	ReasonNoHeadroom = "NoHeadroom"

@@ -13,7 +13,11 @@ const (
 	// ManagedBy is the value of LabelManagedBy.
 	ManagedBy = "redis-operator"
 	// AnnotationTemplateHash is the hash of what a pod was made from. A pod with another hash is out of date.
+	// It is not there while the pod's resources change: then they are held against the spec.
 	AnnotationTemplateHash = "redisoperator.io/template-hash"
+	// AnnotationFixedHash is the hash of what a pod was made from, but for what can change while it runs: the memory and
+	// processors of container redis.
+	AnnotationFixedHash = "redisoperator.io/fixed-template-hash"
 	// AnnotationRedisnodeImage is the image of the agent in a pod, as it was asked for.
 	AnnotationRedisnodeImage = "redisoperator.io/redisnode-image"
 	// AnnotationApprovedRevision is set by kubectl redis-cluster approve on a RedisCluster, to its status.update.revision:

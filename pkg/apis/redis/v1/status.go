@@ -150,6 +150,9 @@ type NodeStatus struct {
 	// Outdated is true for a pod of another template than the spec's: it is to be replaced.
 	// +optional
 	Outdated bool `json:"outdated,omitempty"`
+	// Resizing is true for a pod whose memory or processors change to what the spec says while Redis runs.
+	// +optional
+	Resizing bool `json:"resizing,omitempty"`
 	// Slots are the slots that a master owns, as ranges: "0-5460".
 	// +optional
 	Slots []string `json:"slots,omitempty"`

@@ -30,6 +30,8 @@ type NodeStatusApplyConfiguration struct {
 	MasterRef *string `json:"masterRef,omitempty"`
 	// Outdated is true for a pod of another template than the spec's: it is to be replaced.
 	Outdated *bool `json:"outdated,omitempty"`
+	// Resizing is true for a pod whose memory or processors change to what the spec says while Redis runs.
+	Resizing *bool `json:"resizing,omitempty"`
 	// Slots are the slots that a master owns, as ranges: "0-5460".
 	Slots []string `json:"slots,omitempty"`
 }
@@ -101,6 +103,14 @@ func (b *NodeStatusApplyConfiguration) WithMasterRef(value string) *NodeStatusAp
 // If called multiple times, the Outdated field is set to the value of the last call.
 func (b *NodeStatusApplyConfiguration) WithOutdated(value bool) *NodeStatusApplyConfiguration {
 	b.Outdated = &value
+	return b
+}
+
+// WithResizing sets the Resizing field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Resizing field is set to the value of the last call.
+func (b *NodeStatusApplyConfiguration) WithResizing(value bool) *NodeStatusApplyConfiguration {
+	b.Resizing = &value
 	return b
 }
 

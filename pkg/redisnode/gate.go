@@ -236,7 +236,7 @@ func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err e
 		}
 		return "", "", failed
 	}
-	if p.hasData, err = g.dropUnreadable(ctx, p, found); err != nil {
+	if p.hasData, err = g.tendLog(ctx, p, found); err != nil {
 		return "", "", err
 	}
 	switch {

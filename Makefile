@@ -120,7 +120,7 @@ bench-faults: helm engines ## What breaks, in a lab of three nodes, beside Redis
 	  go test -tags bench ./test/bench -count=1 -timeout 120m -v -run='^TestFaults$$'
 
 .PHONY: bench-daytwo
-bench-daytwo: helm ## Updates, settings and drains, in a lab of three nodes, under writers
+bench-daytwo: helm ## Updates, settings and drains, in a lab of three nodes, under writers (DAYTWO=floor,updates,rest for a part)
 	@NODES=3 $(MAKE) lab-up lab-images
 	@eval "$$($(LAB) env)" && export LAB=$(CURDIR)/$(LAB) PATH="$(CURDIR)/bin:$$PATH:$(TOOLS)" && \
 	  go test -tags bench ./test/bench -count=1 -timeout 120m -v -run='^TestDayTwo$$'

@@ -40,7 +40,7 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range faultParts() {
-		if !wantedPart(part.name) {
+		if !wantedPart("FAULTS", part.name) {
 			continue
 		}
 		t.Run(part.name, func(t *testing.T) {
@@ -53,9 +53,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// wantedPart says whether $FAULTS names a part, or none.
-func wantedPart(name string) bool {
-	names := os.Getenv("FAULTS")
+// wantedPart says whether a variable of the environment names a part, or none.
+func wantedPart(variable, name string) bool {
+	names := os.Getenv(variable)
 	return names == "" || slices.Contains(strings.Split(names, ","), name)
 }
 

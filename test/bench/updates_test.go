@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,61 +26,123 @@ import (
 // dayTwoBytes is the data of the cluster that is updated, configured and drained.
 const dayTwoBytes = 200 << 20
 
-// TestDayTwo measures what is done to a cluster on purpose, under writers: `make bench-daytwo`.
+// updateRounds is how often the whole cluster is updated, and the floor of it is measured.
+const updateRounds = 3
+
+// TestDayTwo measures what is done to a cluster on purpose, under writers: `make bench-daytwo`; DAYTWO=floor,updates for a
+// part. Each part takes less than five minutes.
 func TestDayTwo(t *testing.T) {
 	env, err := framework.NewWithOperator()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &breakage{env: env, rounds: faultRounds(t), load: load()}
-	w := b.crowd(t, "resources.limits.memory=512Mi")
-	fill(t, w)
-	for _, measure := range []func(*testing.T, *breakage, *chaos.World){onePod, rollBare, rollAll, setLive, newSidecar, drainAll} {
-		measure(t, b, w)
+	sitStill(t)
+	for _, part := range dayTwoParts() {
+		if !wantedPart("DAYTWO", part.name) {
+			continue
+		}
+		t.Run(part.name, func(t *testing.T) {
+			b := &breakage{env: env, rounds: faultRounds(t), load: load()}
+			part.measure(t, b)
+			keep(t, part.title, b.report())
+		})
 	}
-	b.end(t, w)
-	keep(t, "Day two", b.report())
 }
 
-// fill writes values of 10 KB until all shards together have their data.
-func fill(t *testing.T, w *chaos.World) {
+// sitStill has the writers take less of the processors that they share with the cluster: more threads of this program
+// than one wake and spin for each other at every answer.
+func sitStill(t *testing.T) {
 	t.Helper()
-	client := w.Cluster.Client(t)
-	value := strings.Repeat("0123456789abcdef", 640)
-	for i := range dayTwoBytes / len(value) {
-		if _, err := client.Do(t.Context(), fmt.Sprintf("fill:%d", i), "SET", fmt.Sprintf("fill:%d", i), value); err != nil {
+	before := runtime.GOMAXPROCS(1)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+}
+
+// dayTwoPart is a section of the results.
+type dayTwoPart struct {
+	name, title string
+	measure     func(*testing.T, *breakage)
+}
+
+func dayTwoParts() []dayTwoPart {
+	return []dayTwoPart{
+		{"floor", "Day two: an update without an operator", rollFloor},
+		{"updates", "Day two: updates", onFilled(rollAll)},
+		{"rest", "Day two", onFilled(rollBare, setLive, newSidecar, drainAll)},
+	}
+}
+
+// onFilled measures on a cluster that has its data.
+func onFilled(measures ...func(*testing.T, *breakage, *chaos.World)) func(*testing.T, *breakage) {
+	return func(t *testing.T, b *breakage) {
+		t.Helper()
+		w := b.crowd(t, "resources.limits.memory=512Mi")
+		fill(t, w.Cluster)
+		if err := w.AwaitWhole(t.Context(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		for _, measure := range measures {
+			measure(t, b, w)
+		}
+		b.end(t, w)
+	}
+}
+
+// fill writes values of 10 KB until all shards together have their data. They do not compress: a copy of them is as large
+// on the wire, and on a replica's disk.
+func fill(t *testing.T, c *framework.Cluster) {
+	t.Helper()
+	client := c.Client(t)
+	const size = 10 << 10
+	noise := make([]byte, 1<<20)
+	if _, err := rand.NewChaCha8([32]byte{}).Read(noise); err != nil {
+		t.Fatal(err)
+	}
+	for i := range dayTwoBytes / size {
+		at := i * 977 % (len(noise) - size)
+		key := fmt.Sprintf("fill:%d", i)
+		if _, err := client.Do(t.Context(), key, "SET", key, string(noise[at:at+size])); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := w.AwaitWhole(t.Context(), time.Minute); err != nil {
-		t.Fatal(err)
-	}
+}
+
+// deed is something that is done on purpose, and how often.
+type deed struct {
+	what   string
+	worst  time.Duration // the longest gap that is asked for; 0: none is
+	rounds int
 }
 
 // planned does something on purpose, and takes down what the writers noticed of it.
-func (b *breakage) planned(t *testing.T, w *chaos.World, what string, worst time.Duration, do func() error) {
+func (b *breakage) planned(t *testing.T, w *chaos.World, d deed, do func(round int) error) {
 	t.Helper()
 	before := w.Refusals()
-	w.Plain.Gap()
-	if err := do(); err != nil {
-		t.Errorf("%s: %v", what, err)
-		return
+	row := faultRow{what: d.what + ": longest gap of a writer", worst: d.worst}
+	lost, waiting := 0, 0
+	for round := range d.rounds {
+		w.Plain.Gap()
+		if err := do(round); err != nil {
+			t.Errorf("%s: %v", d.what, err)
+			return
+		}
+		gap := w.Plain.Gap()
+		t.Logf("%s: longest gap of a writer: %s", d.what, gap)
+		row.times = append(row.times, gap.Length)
+		plain, err := w.Plain.LostSince(t.Context())
+		withReplica, alsoErr := w.Waiting.LostSince(t.Context())
+		if err = errors.Join(err, alsoErr); err != nil {
+			t.Errorf("%s: %v", d.what, err)
+		}
+		lost, waiting = lost+len(plain), waiting+len(withReplica)
 	}
-	gap := w.Plain.Gap()
-	t.Logf("%s: longest gap of a writer: %s", what, gap)
-	b.add(faultRow{what: what + ": longest gap of a writer", times: []time.Duration{gap.Length}, worst: worst})
-	lost, err := w.Plain.LostSince(t.Context())
-	waiting, alsoErr := w.Waiting.LostSince(t.Context())
-	if err = errors.Join(err, alsoErr); err != nil {
-		t.Errorf("%s: %v", what, err)
-	}
-	refused := w.Refusals().Minus(before)
+	b.add(row)
 	b.note("%s: %d acknowledged writes lost, %d of those that a replica had acknowledged (asked: 0); writers were refused: %s",
-		what, len(lost), len(waiting), refused)
+		d.what, lost, waiting, w.Refusals().Minus(before))
 }
 
 // onePod is how long one pod takes from its deletion until it is in sync again.
-func onePod(t *testing.T, b *breakage, w *chaos.World) {
+func onePod(t *testing.T, b *breakage, w *chaos.World) time.Duration {
+	t.Helper()
 	var times []time.Duration
 	for shard := range chaos.Shards {
 		victim, err := w.Victim(t.Context(), chaos.Draw{Shard: shard, Replica: true})
@@ -97,7 +161,9 @@ func onePod(t *testing.T, b *breakage, w *chaos.World) {
 		}
 		times = append(times, time.Since(begin))
 	}
-	b.add(faultRow{what: "one replica's pod, from its deletion to in sync", times: times})
+	row := faultRow{what: "one replica's pod, from its deletion to in sync", times: times}
+	b.add(row)
+	return row.mid()
 }
 
 // rollBare has as many pods that are no part of the cluster end and start anew, one after the other: what writers notice
@@ -105,7 +171,7 @@ func onePod(t *testing.T, b *breakage, w *chaos.World) {
 func rollBare(t *testing.T, b *breakage, w *chaos.World) {
 	bare := newBarePods(t, b.env)
 	bare.start(t, chaos.Pods, 1)
-	b.planned(t, w, "beside the cluster, as many bare pods one after the other", 0, func() error {
+	b.planned(t, w, deed{what: "beside the cluster, as many bare pods one after the other", rounds: 1}, func(int) error {
 		bare.roll(t, chaos.Pods)
 		return nil
 	})
@@ -114,29 +180,38 @@ func rollBare(t *testing.T, b *breakage, w *chaos.World) {
 
 // rollAll changes what every pod is made from.
 func rollAll(t *testing.T, b *breakage, w *chaos.World) {
-	one := b.rows[0].mid()
-	begin := time.Now()
-	w.Allow(10 * time.Minute)
-	b.planned(t, w, "a rolling update of all pods", 100*time.Millisecond, func() error {
-		err := change(t.Context(), w, func(rc *redisv1.RedisCluster) {
-			redis := &rc.Spec.PodTemplate.Spec.Containers[0]
-			redis.Env = append(redis.Env, corev1.EnvVar{Name: "BENCH", Value: "updated"})
-		})
-		if err != nil {
-			return err
-		}
-		framework.Eventually(t, 10*time.Minute, "every pod is new", func(ctx context.Context) error {
-			return eachRedis(ctx, w, func(pod *corev1.Pod, redis *corev1.Container) error {
-				if !slices.ContainsFunc(redis.Env, func(e corev1.EnvVar) bool { return e.Name == "BENCH" }) {
-					return fmt.Errorf("%s is of before", pod.Name)
-				}
-				return nil
-			})
-		})
-		return w.AwaitWhole(t.Context(), 2*time.Minute)
+	one := onePod(t, b, w)
+	var times []time.Duration
+	d := deed{what: "a rolling update of all pods", worst: 100 * time.Millisecond, rounds: updateRounds}
+	b.planned(t, w, d, func(round int) error {
+		begin := time.Now()
+		err := update(t, w, fmt.Sprintf("updated-%d", round))
+		times = append(times, time.Since(begin))
+		return err
 	})
-	b.add(faultRow{
-		what: "a rolling update of all pods: time", times: []time.Duration{time.Since(begin)}, worst: one * chaos.Pods * 3 / 2,
+	b.add(faultRow{what: d.what + ": time", times: times, worst: one * chaos.Pods * 3 / 2})
+}
+
+// update gives redis another environment, waits until all is well, and every pod is of it then.
+func update(t *testing.T, w *chaos.World, value string) error {
+	t.Helper()
+	w.Allow(10 * time.Minute)
+	bench := func(e corev1.EnvVar) bool { return e.Name == "BENCH" }
+	err := change(t.Context(), w, func(rc *redisv1.RedisCluster) {
+		redis := &rc.Spec.PodTemplate.Spec.Containers[0]
+		redis.Env = append(slices.DeleteFunc(redis.Env, bench), corev1.EnvVar{Name: "BENCH", Value: value})
+	})
+	if err != nil {
+		return err
+	}
+	if err := w.AwaitWhole(t.Context(), 10*time.Minute); err != nil {
+		return err
+	}
+	return eachRedis(t.Context(), w, func(pod *corev1.Pod, redis *corev1.Container) error {
+		if i := slices.IndexFunc(redis.Env, bench); i < 0 || redis.Env[i].Value != value {
+			return fmt.Errorf("%s is of before", pod.Name)
+		}
+		return nil
 	})
 }
 
@@ -185,7 +260,7 @@ func newSidecar(t *testing.T, b *breakage, w *chaos.World) {
 		t.Fatal(err)
 	}
 	was := before
-	b.planned(t, w, "a new redisnode in all pods", 0, func() error {
+	b.planned(t, w, deed{what: "a new redisnode in all pods", rounds: 1}, func(int) error {
 		if err := b.env.InstallOperator(t.Context(), "redisnode.image.tag=0.1.0"); err != nil {
 			return err
 		}

@@ -52,16 +52,20 @@ func New(ctx context.Context, c *framework.Cluster, load Load, log func(string, 
 	if w.lab == "" {
 		return nil, errors.New("LAB is not set: `make e2e` sets it to the lab's lab.sh, which breaks things")
 	}
-	var err error
-	if w.Observer, err = c.Witness().Observe(ctx, restGrace); err != nil {
+	watched := c.Witness()
+	err := watched.Follow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if w.Observer, err = watched.Observe(ctx, restGrace); err != nil {
 		return nil, err
 	}
 	o := witness.TrafficOptions{Writers: Shards, Shards: Shards, Rate: load.Plain, Patient: true, Name: "plain"}
-	if w.Plain, err = c.Witness().Write(ctx, o); err != nil {
+	if w.Plain, err = watched.Write(ctx, o); err != nil {
 		return nil, err
 	}
 	o.Rate, o.Wait, o.Name = load.Waiting, true, "waiting"
-	w.Waiting, err = c.Witness().Write(ctx, o)
+	w.Waiting, err = watched.Write(ctx, o)
 	return w, err
 }
 

@@ -28,6 +28,8 @@ type Cluster struct {
 	Namespace, Name string
 	// AuthSecret holds the clients' password; "": the one that the operator makes.
 	AuthSecret string
+
+	roster *roster // nil: each has its own
 }
 
 // Pod is what Kubernetes says of a pod.
@@ -94,6 +96,21 @@ const (
 	rosterPace  = 200 * time.Millisecond
 	rosterBound = 2 * time.Second
 )
+
+// Follow has whatever is begun from now on share one list of the pods, which is looked at until the context ends: each
+// of several would keep the API server at work, beside the cluster that is watched.
+func (c *Cluster) Follow(ctx context.Context) (err error) {
+	c.roster, err = newRoster(ctx, c)
+	return err
+}
+
+// follow is the list that is shared, or a new one.
+func (c *Cluster) follow(ctx context.Context) (*roster, error) {
+	if c.roster != nil {
+		return c.roster, nil
+	}
+	return newRoster(ctx, c)
+}
 
 // newRoster begins with one look, which has to succeed, and looks again until the context ends.
 func newRoster(ctx context.Context, c *Cluster) (*roster, error) {

@@ -33,7 +33,7 @@ func (c *Cluster) Observe(ctx context.Context, grace time.Duration) (*Observer, 
 		return nil, fmt.Errorf("password of %s: %w", c.Name, err)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	roster, err := newRoster(ctx, c)
+	roster, err := c.follow(ctx)
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("pods of %s: %w", c.Name, err)

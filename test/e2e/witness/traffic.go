@@ -56,7 +56,7 @@ func (l Latencies) String() string {
 // Write begins to write. Stop ends it.
 func (c *Cluster) Write(ctx context.Context, o TrafficOptions) (*Traffic, error) {
 	ctx, stop := context.WithCancel(ctx)
-	roster, err := newRoster(ctx, c)
+	roster, err := c.follow(ctx)
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("pods of %s: %w", c.Name, err)

@@ -72,12 +72,16 @@ type mover struct {
 	begun time.Time
 	paces map[cluster.NodeID]*pace // of the nodes that keys leave
 	doors map[cluster.NodeID]door  // of the nodes that they come to
+	turns map[cluster.NodeID]*turns
 
 	functions sync.Mutex // two sources of a new target must not both give it theirs
 }
 
 func (c *Clients) newMover(o MoveOptions) *mover {
-	return &mover{c: c, o: o, begun: timeNow(), paces: map[cluster.NodeID]*pace{}, doors: map[cluster.NodeID]door{}}
+	return &mover{
+		c: c, o: o, begun: timeNow(),
+		paces: map[cluster.NodeID]*pace{}, doors: map[cluster.NodeID]door{}, turns: map[cluster.NodeID]*turns{},
+	}
 }
 
 // over says that the budget is spent.
@@ -216,8 +220,16 @@ func (m *mover) admit(from, to cluster.NodeID) {
 	if m.paces[from] == nil {
 		m.paces[from] = newPace(m.o)
 	}
-	if m.doors[to] == nil && m.o.Profile != ProfileThroughput {
+	if m.o.Profile == ProfileThroughput {
+		return
+	}
+	if m.doors[to] == nil {
 		m.doors[to] = make(door, 1)
+	}
+	for _, id := range []cluster.NodeID{from, to} {
+		if m.turns[id] == nil {
+			m.turns[id] = newTurns()
+		}
 	}
 }
 
@@ -239,6 +251,9 @@ func (m *mover) newPair(ctx context.Context, move SlotMove) (*pair, error) {
 		c: m.c, o: m.o, failedOver: move.FailedOver, over: m.over, open: map[cluster.Slot]bool{},
 		pace: m.paces[move.From.ID], arrivals: m.doors[move.To.ID],
 		from: m.c.newMoveNode(move.From), to: m.c.newMoveNode(move.To),
+	}
+	if m.o.Profile != ProfileThroughput {
+		p.turns = []*turns{m.turns[move.From.ID], m.turns[move.To.ID]}
 	}
 	var group errgroup.Group
 	group.Go(safely(func() error { return p.from.look(ctx) }))

@@ -14,7 +14,7 @@ import (
 const (
 	windowSlots = 64
 	// windowSlotsLatency keeps the pause short in which a window changes hands. Every change has every node write its
-	// nodes.conf, so that smaller windows are no better for clients: there are more of them.
+	// nodes.conf, so that smaller windows are no better for clients: there are more of them. See width.
 	windowSlotsLatency = 32
 	// staleCount is how long a node that had no keys in slots is believed to have none. It can get none while the
 	// marks stand, and is asked only because the mover itself may have been stopped for a while.
@@ -36,6 +36,8 @@ type pair struct {
 	from, to   *moveNode
 	pace       *pace
 	arrivals   door
+	turns      []*turns    // of the source and the target; none where nobody rests
+	width      *width      // of windows; nil where all have the same
 	over       func() bool // the budget is spent
 
 	carrier *carrier
@@ -75,6 +77,9 @@ func (p *pair) prepare() {
 		p.carrier.screen, p.carrier.settle = p.umpire.screen, p.umpire.judge
 	}
 	p.copies = []*copies{p.to.newCopies(), p.from.newCopies()}
+	if p.o.Profile != ProfileThroughput {
+		p.width = newWidth(p.from.info.Self().Slots.Len(), p.from.info.Keys, p.from.info.DataBytes)
+	}
 }
 
 func (p *pair) close() {
@@ -94,8 +99,8 @@ func (p *pair) close() {
 // are too big are left out: they are not begun.
 func (p *pair) next(ctx context.Context) (*window, error) {
 	size := windowSlots
-	if p.o.Profile != ProfileThroughput {
-		size = windowSlotsLatency
+	if p.width != nil {
+		size = p.width.slots
 	}
 	for len(p.todo) > 0 && !p.over() && ctx.Err() == nil {
 		w := &window{}
@@ -220,14 +225,51 @@ func (w *window) drop(blocked []Blocked) {
 	})
 }
 
-// turn gives away the window that is done and opens the next one: one visit to each end for both, so that each
-// writes its nodes.conf once.
+// turn gives away the window that is done and opens the next one, when both nodes have rested from their last turn.
 func (p *pair) turn(ctx context.Context, done, next *window) error {
+	for i, t := range p.turns {
+		if !t.enter(ctx) {
+			leaveAll(p.turns[:i])
+			return ctx.Err()
+		}
+	}
+	defer leaveAll(p.turns)
+	if err := p.settled(ctx, done); err != nil {
+		return err
+	}
+	if len(p.turns) == 0 {
+		return p.hand(ctx, done, next)
+	}
+	return p.alone(ctx, done, next)
+}
+
+// alone has windows change hands while neither node has a batch to work on, and both rest from it.
+func (p *pair) alone(ctx context.Context, done, next *window) error {
+	if !p.pace.gate.enter(ctx) {
+		return ctx.Err()
+	}
+	defer p.pace.gate.leave()
+	if !p.arrivals.enter(ctx) {
+		return ctx.Err()
+	}
+	defer p.arrivals.leave()
+	begun := timeNow()
+	err := p.hand(ctx, done, next)
+	ended := timeNow()
+	for _, t := range p.turns {
+		t.ended(begun, ended)
+	}
+	p.width.turned(len(done.slots()), len(next.slots()), ended.Sub(begun))
+	return err
+}
+
+// hand gives away a window and opens another: one visit to each end for both, so that each writes its nodes.conf once.
+func (p *pair) hand(ctx context.Context, done, next *window) error {
 	given, opened := done.slots(), next.slots()
 	for _, slot := range opened {
 		p.open[slot] = true
 	}
-	if err := p.settled(ctx, done); err != nil {
+	if err := p.empty(ctx, done); err != nil {
 		return err
 	}
 	if err := p.to.takeOver(ctx, given, opened, p.from); err != nil {
@@ -256,15 +298,12 @@ func (p *pair) settled(ctx context.Context, done *window) error {
 		return err
 	}
 	// While the marks stand no key can come, in no database: what is looked at now holds until the window is given.
-	if err := p.from.oneDatabase(ctx); err != nil {
-		return err
-	}
-	return p.empty(ctx, done)
+	return p.from.oneDatabase(ctx)
 }
 
 // empty makes sure that the source has no key of a window that is about to be given away, right before it is.
 func (p *pair) empty(ctx context.Context, done *window) error {
-	if timeNow().Sub(done.counted) < staleCount {
+	if done == nil || timeNow().Sub(done.counted) < staleCount {
 		return nil
 	}
 	counts, err := p.from.ctl.countKeys(ctx, done.slots())

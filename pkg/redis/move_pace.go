@@ -20,8 +20,10 @@ const (
 	latencyBatch = 200 * time.Microsecond
 	// throughputBatch is the default of MoveOptions.MaxBatch.
 	throughputBatch = 5 * time.Millisecond
-	// latencyDuty is the part of its time that a node gives to batches at most when latency counts.
+	// latencyDuty is the part of its time that a node gives to batches at most when latency counts, and loneDuty that of
+	// one that gives alone. See loneKeys.
 	latencyDuty = 1.0 / 2
+	loneDuty    = 2.0 / 3
 	// lowestShare is how far the guard takes batches down, and lowestDuty how far it takes the duty down. A machine that
 	// is too slow for other reasons does not get better by moving nothing.
 	lowestShare = 1.0 / 4
@@ -29,14 +31,18 @@ const (
 	// firstKeys is the size of the first batch, of which nothing is known yet. Batches of small keys do not become
 	// smaller: most of what one key takes is that processes wake each other.
 	firstKeys = 16
+	// loneKeys is the same where one node gives alone, as when a shard leaves. Nobody shares the work with it, and few
+	// clients have to wait for it: its slots are the lesser part of all, and become fewer. Batches twice as large take
+	// half as long again.
+	loneKeys = 2 * firstKeys
 	// shortestRest is what a timer can do.
 	shortestRest = time.Millisecond
 	// longestRest bounds what one batch that took very long can cost in waiting.
 	longestRest = 20 * time.Millisecond
 )
 
-// smallest is the cost of the smallest batch.
-var smallest = cost(1, firstKeys, 0)
+// smallest is the cost of the smallest batch, and smallestLone that of a node that gives alone.
+var smallest, smallestLone = cost(1, firstKeys, 0), cost(1, loneKeys, 0)
 
 // cost is what a batch is foreseen to take.
 func cost(commands, keys int, bytes int64) time.Duration {
@@ -74,9 +80,10 @@ type pace struct {
 	gate   door          // as many batches as may be under way at the same time
 	owed   time.Duration // of rest; whoever is in the gate has it: nobody rests where two may be
 	target time.Duration // of one batch, when nothing is wrong
-	duty   float64       // of the node's time, when nothing is wrong; 1: no rests
 
 	mu     sync.Mutex
+	duty   float64       // of the node's time, when nothing is wrong; 1: no rests
+	least  time.Duration // of one batch, when nothing is wrong
 	share  float64       // what the guard leaves of both
 	ratios []float64     // measured over foreseen, of the last batches
 	ping   time.Duration // what an answer takes that is no work
@@ -91,13 +98,20 @@ const remembered = 9
 // newPace is the pace of one node.
 func newPace(o MoveOptions) *pace {
 	p := &pace{
-		gate: make(door, 2), target: o.MaxBatch, duty: 1,
+		gate: make(door, 2), least: smallest, target: o.MaxBatch, duty: 1,
 		share: 1, grown: smallest,
 	}
 	if o.Profile != ProfileThroughput {
 		p.gate, p.target, p.duty = make(door, 1), min(o.MaxBatch, latencyBatch), latencyDuty
 	}
 	return p
+}
+
+// alone makes it the pace of a node that is the only one to give. It may be told so again.
+func (p *pace) alone() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.least, p.grown, p.duty = smallestLone, max(p.grown, smallestLone), loneDuty
 }
 
 // leave lets the next batch go, after a rest. Rests are taken together: a timer is up to a millisecond late, which is
@@ -118,7 +132,8 @@ func (p *pace) leave(ctx context.Context, rest time.Duration) {
 func (p *pace) allowed() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return min(p.grown, max(smallest, time.Duration(float64(p.target)*p.share/p.factor())))
+	least := max(smallest, time.Duration(float64(p.least)*p.share))
+	return min(p.grown, max(least, time.Duration(float64(p.target)*p.share/p.factor())))
 }
 
 // factor is measured over foreseen, of most batches.

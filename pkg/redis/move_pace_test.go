@@ -43,6 +43,7 @@ func TestPace(t *testing.T) {
 		options MoveOptions
 		takes   func(time.Duration) time.Duration
 		slower  bool // the guard has seen late answers
+		alone   bool // no other node gives
 		longest time.Duration
 		busy    float64
 	}{
@@ -58,6 +59,12 @@ func TestPace(t *testing.T) {
 		"a node that answers late gives half of that": {
 			options: latency, takes: times(0.5), slower: true, longest: latencyBatch / 2, busy: latencyDuty / 2,
 		},
+		"a node that gives alone gives more": {
+			options: latency, takes: times(1), alone: true, longest: smallestLone, busy: loneDuty,
+		},
+		"a node that gives alone and answers late gives no more at a time than others": {
+			options: latency, takes: times(1), alone: true, slower: true, longest: smallest, busy: loneDuty / 2,
+		},
 		"where throughput counts nobody rests": {
 			options: fast, takes: times(1), longest: throughputBatch, busy: 1,
 		},
@@ -65,6 +72,9 @@ func TestPace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPace(test.options)
+			if test.alone {
+				p.alone()
+			}
 			if test.slower {
 				p.slower()
 			}

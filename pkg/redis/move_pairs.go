@@ -262,6 +262,9 @@ func (m *mover) newPair(ctx context.Context, move SlotMove) (*pair, error) {
 		p.close()
 		return nil, err
 	}
+	if m.o.Profile != ProfileThroughput && len(m.paces) == 1 && 2*p.from.info.Self().Slots.Len() <= cluster.SlotCount {
+		p.pace.alone()
+	}
 	p.prepare()
 	return p, nil
 }

@@ -118,6 +118,7 @@ func (b *bout) report() string {
 		a.data, b.scale, b.rounds, b.load, load(), atScale(b.scale))
 	b.alone(&out)
 	b.beside(&out)
+	b.bareTable(&out)
 	b.faults(&out)
 	return out.String()
 }

@@ -91,7 +91,7 @@ func TestMoveSlots_Crashes(t *testing.T) {
 }
 
 func crash(t *testing.T, engine redistest.Engine, runs, seed int) {
-	c := form(t, shards, 1, redistest.Options{Engine: engine, Config: []string{
+	c := redistest.FormSteady(t, shards, 1, redistest.Options{Engine: engine, Config: []string{
 		"appendonly yes", "appendfsync always", "cluster-replica-no-failover yes", "cluster-require-full-coverage no",
 		"repl-backlog-size 32mb", "repl-diskless-load swapdb",
 	}})

@@ -79,7 +79,7 @@ func contents(tb testing.TB, s *redistest.Server, key string) string {
 func TestMoveSlots_Kinds(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			c := form(t, 3, 0, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			move := redis.SlotMove{From: c.End(t, 0), To: c.End(t, 1)}
 			want := map[string]string{}
 			for i := 0; move.Slots.Len() < 3; i++ {
@@ -124,7 +124,7 @@ func compare(tb testing.TB, s *redistest.Server, want map[string]string) {
 func TestMoveSlots_HotKeys(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			c := form(t, 3, 0, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			slot := redistest.KeySlot("{06S}")
 			traffic := redistest.StartTraffic(t, c.Servers, redistest.TrafficOptions{Prefix: "{06S}", Keys: 4})
 			o := classic
@@ -142,7 +142,7 @@ func TestMoveSlots_HotKeys(t *testing.T) {
 
 // TestMoveSlots_ManyKeys moves a slot that has more keys than are listed at once, and than a command may have.
 func TestMoveSlots_ManyKeys(t *testing.T) {
-	c := form(t, 3, 0, redistest.Options{})
+	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	var commands []redistest.Command
 	for i := range 20000 {
 		commands = append(commands, redistest.Command{"SET", fmt.Sprintf("{06S}%d", i), strconv.Itoa(i)})

@@ -53,7 +53,7 @@ func has(tb testing.TB, s *redistest.Server, keys []string, value string) {
 func TestMoveSlots_TargetFull(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			c := form(t, 3, 0, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			slots := c.Owned(t, 0).Take(200)
 			keys, value := keysIn(slots, 4), strings.Repeat("x", 20000)
 			set(t, c, keys, value)
@@ -104,7 +104,7 @@ func usedMemory(tb testing.TB, s *redistest.Server) int64 {
 // the node and its words, and no password.
 func TestMoveSlots_TargetRefuses(t *testing.T) {
 	const password = "secret-7f3a"
-	c := form(t, 3, 0, redistest.Options{
+	c := redistest.FormSteady(t, 3, 0, redistest.Options{
 		Password: password,
 		Users:    []string{"mover on >mover-secret ~* +@all", "reader on >reader-secret ~* +@read"},
 	})
@@ -160,7 +160,7 @@ func TestMoveSlots_TargetRefuses(t *testing.T) {
 // TestMoveSlots_TargetStopped stops the target in the middle. The source is not held up for as long as a node
 // timeout, the error names the target, and it goes on when the target does.
 func TestMoveSlots_TargetStopped(t *testing.T) {
-	c := form(t, 3, 0, redistest.Options{})
+	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	slots := c.Owned(t, 0).Take(2000)
 	keys := keysIn(slots, 5)
 	set(t, c, keys, "v")
@@ -226,7 +226,7 @@ func nodeOf(tb testing.TB, c *redistest.Cluster, i int) cluster.Node {
 func TestMoveSlots_BigKey(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			c := form(t, 3, 0, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			slots := c.Owned(t, 0).Take(100)
 			keys := keysIn(slots, 3)
 			set(t, c, keys, "v")
@@ -295,7 +295,7 @@ func migrate(tb testing.TB, c *redistest.Cluster, from, to int, key string, opti
 
 // TestMoveSlots_Budget begins nothing that there is no time for, and leaves nothing open.
 func TestMoveSlots_Budget(t *testing.T) {
-	c := form(t, 3, 0, redistest.Options{})
+	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	slots := c.Owned(t, 0).Take(1000)
 	set(t, c, keysIn(slots, 1), "v")
 	moves := []redis.SlotMove{{From: c.End(t, 0), To: c.End(t, 1), Slots: slots}}
@@ -327,7 +327,7 @@ func TestMoveSlots_Budget(t *testing.T) {
 
 // TestMoveSlots_Cancelled gives up in the middle, again and again.
 func TestMoveSlots_Cancelled(t *testing.T) {
-	c := form(t, 3, 0, redistest.Options{})
+	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	slots := c.Owned(t, 0).Take(1000)
 	keys := keysIn(slots, 3)
 	set(t, c, keys, "v")
@@ -358,7 +358,7 @@ func TestMoveSlots_Databases(t *testing.T) {
 		if !strings.HasPrefix(engine.Version, "valkey 9") {
 			continue // only there can a cluster have them
 		}
-		c := form(t, 3, 0, redistest.Options{Engine: engine, Config: []string{"cluster-databases 4"}})
+		c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine, Config: []string{"cluster-databases 4"}})
 		slots := c.Owned(t, 0).Take(10)
 		key := keysIn(slots, 1)[0]
 		set(t, c, []string{key}, "v")

@@ -1,7 +1,6 @@
 package redis_test
 
 import (
-	"errors"
 	"strconv"
 	"testing"
 	"time"
@@ -70,7 +69,7 @@ func moveAll(tb testing.TB, c *redistest.Cluster, moves []redis.SlotMove, o redi
 func TestMoveSlots(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			c := form(t, 4, 0, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 4, 0, redistest.Options{Engine: engine})
 			c.Fill(t, redistest.Strings("fill:", 20000, 100))
 			for _, profile := range profiles {
 				t.Run(string(profile), func(t *testing.T) {
@@ -105,7 +104,7 @@ func TestMoveSlots(t *testing.T) {
 func TestMoveSlots_BothWays(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			c := form(t, 3, 0, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			c.Fill(t, redistest.Strings("fill:", 20000, 100))
 			for range 12 {
 				moveAll(t, c, []redis.SlotMove{
@@ -127,27 +126,4 @@ func TestMoveSlots_BothWays(t *testing.T) {
 			}
 		})
 	}
-}
-
-// form is a cluster as the operator sets it up, on a machine that may be busy: a node that has given its last slot
-// stays a primary, and no node is given up because it answers late.
-func form(tb testing.TB, primaries, replicas int, o redistest.Options) *redistest.Cluster {
-	tb.Helper()
-	o.Config = append([]string{"cluster-allow-replica-migration no"}, o.Config...)
-	c := redistest.Form(tb, primaries, replicas, o)
-	for _, s := range c.Servers {
-		s.MustDo(tb, "CONFIG", "SET", "cluster-node-timeout", "30000")
-	}
-	redistest.Eventually(tb, time.Minute, func() error {
-		for _, o := range c.Clients.ObserveAll(tb.Context(), c.Endpoints()) {
-			if o.Err != nil {
-				return o.Err
-			}
-			if !o.Info.StateOK {
-				return errors.New("not ok")
-			}
-		}
-		return nil
-	})
-	return c
 }

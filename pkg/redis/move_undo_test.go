@@ -22,7 +22,7 @@ func TestUndoMoves(t *testing.T) {
 			if strings.HasPrefix(engine.Name, "valkey") {
 				replicas = 1 // it is another server with them: see takeOver
 			}
-			c := form(t, 3, replicas, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 3, replicas, redistest.Options{Engine: engine})
 			traffic := redistest.StartTraffic(t, c.Servers, redistest.TrafficOptions{Keys: 100})
 			slots := c.Owned(t, 0).Take(3000)
 			keys := keysIn(slots.Take(64), 3)
@@ -55,7 +55,7 @@ func TestUndoMoves(t *testing.T) {
 
 // TestUndoMoves_Owned leaves slots that the target owns to it.
 func TestUndoMoves_Owned(t *testing.T) {
-	c := form(t, 3, 0, redistest.Options{})
+	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	slots := c.Owned(t, 0).Take(10)
 	moves := []redis.SlotMove{{From: c.End(t, 0), To: c.End(t, 1), Slots: slots}}
 	moveAll(t, c, moves, classic)
@@ -73,7 +73,7 @@ func TestUndoMoves_Owned(t *testing.T) {
 func TestMoveSlots_Conflicts(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			c := form(t, 3, 0, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			slots := c.Owned(t, 0).Take(20)
 			keys := keysIn(slots, 5)
 			set(t, c, keys, "old")
@@ -107,7 +107,7 @@ func TestMoveSlots_FailedOver(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		for _, undo := range []bool{false, true} {
 			t.Run(engine.Name+"/undo="+strconv.FormatBool(undo), func(t *testing.T) {
-				c := form(t, 3, 0, redistest.Options{Engine: engine})
+				c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 				slots := c.Owned(t, 0).Take(1)
 				slot := slices.Collect(slots.All())[0]
 				keys := keysIn(slots, 6)
@@ -164,7 +164,7 @@ func TestMoveSlots_FailedOver(t *testing.T) {
 func TestClearSlots(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			c := form(t, 3, 0, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			ctx, owner := t.Context(), c.IDs[0]
 			eps := c.Endpoints()
 			slots := c.Owned(t, 0).Take(10)
@@ -226,7 +226,7 @@ func TestClearSlots(t *testing.T) {
 
 // TestMoveSlots_Refused refuses moves that would make things worse.
 func TestMoveSlots_Refused(t *testing.T) {
-	c := form(t, 3, 1, redistest.Options{})
+	c := redistest.FormSteady(t, 3, 1, redistest.Options{})
 	slots := c.Owned(t, 0).Take(10)
 	ends := make([]redis.MoveEnd, len(c.Servers))
 	for i := range ends {
@@ -272,7 +272,7 @@ func TestMoveSlots_Refused(t *testing.T) {
 func TestMoveSlots_SlotsOnly(t *testing.T) {
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
-			c := form(t, 3, 1, redistest.Options{Engine: engine})
+			c := redistest.FormSteady(t, 3, 1, redistest.Options{Engine: engine})
 			slots := c.Owned(t, 0).Take(500)
 			others := c.Owned(t, 0).Minus(slots).Take(100)
 			keys, kept := keysIn(slots, 4), keysIn(others, 2)
@@ -301,7 +301,7 @@ func TestMoveSlots_SlotsOnly(t *testing.T) {
 
 // TestMoveSlots_Lag waits for the replicas of the target, and does not wait for ever.
 func TestMoveSlots_Lag(t *testing.T) {
-	c := form(t, 3, 1, redistest.Options{})
+	c := redistest.FormSteady(t, 3, 1, redistest.Options{})
 	slots := c.Owned(t, 0).Take(300)
 	keys := keysIn(slots, 2)
 	set(t, c, keys, "v")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,9 @@ import (
 
 // formTimeout is generous, as startTimeout is.
 const formTimeout = 60 * time.Second
+
+// SteadyTimeout is the node-timeout of FormSteady.
+const SteadyTimeout = 30 * time.Second
 
 // Cluster is servers that form one cluster: first the primaries, then the replicas. Replica i follows
 // primary i modulo the number of primaries.
@@ -31,6 +35,29 @@ type Cluster struct {
 func Form(tb testing.TB, primaries, replicas int, opts Options) *Cluster {
 	tb.Helper()
 	return Join(tb, StartMany(tb, primaries*(1+replicas), opts), primaries)
+}
+
+// FormSteady is a cluster as the operator sets it up, on a machine that may be busy: a node that has given its last slot
+// stays a primary, and no node is given up because it answers late.
+func FormSteady(tb testing.TB, primaries, replicas int, o Options) *Cluster {
+	tb.Helper()
+	o.Config = append([]string{"cluster-allow-replica-migration no"}, o.Config...)
+	c := Form(tb, primaries, replicas, o)
+	for _, s := range c.Servers {
+		s.MustDo(tb, "CONFIG", "SET", "cluster-node-timeout", strconv.FormatInt(SteadyTimeout.Milliseconds(), 10))
+	}
+	Eventually(tb, formTimeout, func() error {
+		for _, o := range c.Clients.ObserveAll(tb.Context(), c.Endpoints()) {
+			if o.Err != nil {
+				return o.Err
+			}
+			if err := serves(o.Info); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return c
 }
 
 // Join forms a cluster of servers that know no other yet: of the first primaries, and of the rest as replicas.

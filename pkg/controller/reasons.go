@@ -24,12 +24,13 @@ func outdated(err error) bool {
 	case interface{ Unwrap() error }:
 		return outdated(e.Unwrap())
 	}
-	return errors.Is(err, kube.ErrStale) || errors.Is(err, redis.ErrUnknownNode)
+	return errors.Is(err, kube.ErrStale) || errors.Is(err, redis.ErrUnknownNode) || errors.Is(err, redis.ErrBack)
 }
 
 // isMark is true for the bare sentinels, which mark the error that they are wrapped together with.
 func isMark(err error) bool {
-	return err == kube.ErrStale || err == redis.ErrUnknownNode //nolint:errorlint // the sentinel itself
+	//nolint:errorlint // the sentinels themselves
+	return err == kube.ErrStale || err == redis.ErrUnknownNode || err == redis.ErrBack
 }
 
 // reasonOf is the condition reason that an error stands for.

@@ -62,6 +62,8 @@ var (
 	ErrOpenElsewhere = errors.New("slots are on their way to another node")
 	// ErrKeysLeft says that a node has keys in slots that it does not own, which nobody can reach.
 	ErrKeysLeft = errors.New("keys are left")
+	// ErrBack says that a node was away, and does not serve yet: it may have been replaced.
+	ErrBack = errors.New("node has just come back")
 	// ErrTargetRefuses says that the node that keys are brought to does not take them.
 	ErrTargetRefuses = errors.New("target does not take keys")
 	// ErrTargetFull is an ErrTargetRefuses too: the target has reached its maxmemory.

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -9,9 +10,9 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 )
 
-// vow is the node's config epoch, and a promise that nobody is about to take its place: a primary that hands over to
-// its replica lets no command through that may write, and a script may, for all that it knows. (The other way to lose
-// its place is to die, and then whoever takes over has to ask what has become of its slots.)
+// vow is the node's config epoch, and a promise that nobody is about to take its place, nor has: a primary that hands
+// over to its replica lets no command through that may write, and a script may, for all that it knows. (The other way
+// to lose its place is to die, and then whoever takes over has to ask what has become of its slots.)
 func (n *moveNode) vow(ctx context.Context) (epoch uint64, err error) {
 	p := &packet{}
 	p.add("EVAL", vowScript, "0")
@@ -23,7 +24,19 @@ func (n *moveNode) vow(ctx context.Context) (epoch uint64, err error) {
 	if parseInfo(got.list[1].text).isReplica() {
 		return 0, failed("cluster info", n.Endpoint, errorf(ErrNotPrimary, "its place has been taken"))
 	}
+	if isBack(got.list[0].text) {
+		return 0, errorf(ErrBack, "%s is to give slots away", n.ID.Short())
+	}
 	return n.epochOf(got.list[0].text)
+}
+
+// isBack says by the CLUSTER INFO of a node that it was away and does not serve yet, with nothing else in the way. It
+// may have been replaced, and have yet to hear of it: it still holds its slots for its own. Redis keeps such a primary
+// from serving for a while, two seconds after a start (cluster.c, clusterUpdateState), in which the others tell it. To
+// give it a new epoch before that would have it win against who took its place, and cost what clients wrote there.
+func isBack(text string) bool {
+	said := parseInfo(text)
+	return said["cluster_state"] != "ok" && said["cluster_slots_ok"] == strconv.Itoa(cluster.SlotCount)
 }
 
 const vowScript = `return redis.call('CLUSTER', 'INFO')`
@@ -66,45 +79,42 @@ func (n *moveNode) takeOver(ctx context.Context, slots, opened []cluster.Slot, f
 	return nil
 }
 
-// claimFrom claims slots as soon as the node has heard of the other's epoch.
+// claimFrom claims slots as soon as both nodes serve, and the node has heard of the other's epoch.
 func (n *moveNode) claimFrom(ctx context.Context, slots []cluster.Slot, mark setSlots, from *moveNode) error {
 	for end := timeNow().Add(gossipBound); ; {
 		theirs, err := from.vow(ctx)
-		if err != nil {
-			return err
+		if err == nil {
+			err = n.claim(ctx, slots, mark, theirs)
 		}
-		claimed, err := n.claim(ctx, slots, mark, theirs)
-		if err != nil || claimed {
+		if !errors.Is(err, ErrBack) && !errors.Is(err, errOutbid) {
 			return err
 		}
 		if !timeNow().Before(end) || !pause(ctx, gossipInterval) {
-			return failed("cluster setslot", n.Endpoint,
-				errorf(ErrUnknownNode, "it has not heard of epoch %d of %s", theirs, from.ID.Short()))
+			if errors.Is(err, errOutbid) {
+				err = errorf(ErrUnknownNode, "it has not heard of epoch %d of %s", theirs, from.ID.Short())
+			}
+			return failed("cluster setslot", n.Endpoint, err)
 		}
 	}
 }
 
-// claim takes over when the node's epoch is newer than the other's, or says that it is not.
+// errOutbid says that a node's epoch is not above that of whom it is to take slots from.
+var errOutbid = errors.New("epoch is not above the other's")
+
+// claim takes over when the node serves and its epoch is newer than the other's: else it is ErrBack or errOutbid.
 //
 // Redis before 8.2 tells all nodes of every single imported slot: each of them reads a message of two kilobytes and
 // writes its nodes.conf, 40 to 60 us of every node's only thread for each slot. So all marks but the last are taken
 // away before, which makes the node own the slots without a word, and with the last it tells of all. In a script
 // nobody sees the slots without a mark. (A transaction is nothing for a node that is full.)
-func (n *moveNode) claim(ctx context.Context, slots []cluster.Slot, mark setSlots, theirs uint64) (bool, error) {
-	p := &packet{}
+func (n *moveNode) claim(ctx context.Context, slots []cluster.Slot, mark setSlots, theirs uint64) error {
 	if n.isValkey() {
-		p.add("CLUSTER", "BUMPEPOCH")
-		p.add("CLUSTER", "INFO")
-		got, err := n.ctl.ask(ctx, "cluster bumpepoch", p)
-		if err != nil {
-			return false, err
+		if err := n.bump(ctx, theirs); err != nil {
+			return err
 		}
-		epoch, err := n.epochOf(got.list[1].text)
-		if err != nil || epoch <= theirs {
-			return false, err
-		}
-		return true, n.set(ctx, setSlots{slots, "NODE", n.ID}, mark)
+		return n.set(ctx, setSlots{slots, "NODE", n.ID}, mark)
 	}
+	p := &packet{}
 	p.begin(6 + len(slots))
 	p.word("EVAL")
 	p.word(takeOverScript)
@@ -117,17 +127,59 @@ func (n *moveNode) claim(ctx context.Context, slots []cluster.Slot, mark setSlot
 		mark.add(p, slot)
 	}
 	got, err := n.ctl.ask(ctx, "cluster setslot", p)
-	return err == nil && got.list[0].number > 0, err
+	if err != nil {
+		return err
+	}
+	switch got.list[0].number {
+	case claimedAll:
+		return nil
+	case claimOutbid:
+		return errOutbid
+	}
+	return errorf(ErrBack, "%s is to get slots", n.ID.Short())
 }
 
+// bump gives a Valkey a new epoch, which may not be given it in the script that takes slots.
+func (n *moveNode) bump(ctx context.Context, theirs uint64) error {
+	p := &packet{}
+	p.add("CLUSTER", "INFO")
+	got, err := n.ctl.ask(ctx, "cluster info", p)
+	if err != nil {
+		return err
+	}
+	if isBack(got.list[0].text) {
+		return errorf(ErrBack, "%s is to get slots", n.ID.Short())
+	}
+	p = &packet{}
+	p.add("CLUSTER", "BUMPEPOCH")
+	p.add("CLUSTER", "INFO")
+	if got, err = n.ctl.ask(ctx, "cluster bumpepoch", p); err != nil {
+		return err
+	}
+	epoch, err := n.epochOf(got.list[1].text)
+	if err == nil && epoch <= theirs {
+		err = errOutbid
+	}
+	return err
+}
+
+// What takeOverScript answers; 0 when the node was away, and does not serve yet.
+const (
+	claimOutbid = 1
+	claimedAll  = 2
+)
+
 const takeOverScript = `
+local info = redis.call('CLUSTER', 'INFO')
+local has = function(text) return string.find(info, text, 1, true) end
+if not has('cluster_state:ok') and has('cluster_slots_ok:16384') then return 0 end
 redis.call('CLUSTER', 'BUMPEPOCH')
 local epoch = string.match(redis.call('CLUSTER', 'INFO'), 'cluster_my_epoch:(%d+)')
-if tonumber(epoch) <= tonumber(ARGV[2]) then return 0 end
+if tonumber(epoch) <= tonumber(ARGV[2]) then return 1 end
 for i = 3, #ARGV - 1 do
   if ARGV[i+1] ~= '' then
     redis.call('CLUSTER', 'SETSLOT', ARGV[i], 'STABLE')
   end
   redis.call('CLUSTER', 'SETSLOT', ARGV[i], 'NODE', ARGV[1])
 end
-return 1`
+return 2`

@@ -250,11 +250,16 @@ func (c *closer) target(set openSet, owner cluster.Claim) {
 	}
 }
 
-// move goes on to a target that is to own slots, and back from one that is not.
+// move goes on to a target that is to own slots, and back from one that is not. A primary that was away may have been
+// replaced: until it has heard of it, for which Redis gives it two seconds, it holds its slots for its own, and whoever
+// takes slots gets an epoch with which it wins against who took its place.
 func (c *closer) move(from, to cluster.Member, slots cluster.SlotSet, failedOver bool) {
 	m := Move{From: endOf(from), To: endOf(to), Slots: slots, FailedOver: failedOver}
 	switch {
 	case slots.IsEmpty():
+	case isBack(from), isBack(to):
+		c.unheard = append(c.unheard, fmt.Sprintf("slots %s are half way from %s to %s, and one of them has just come back:"+
+			" it does not serve yet", slots, from.Pod.Name, to.Pod.Name))
 	case !acquainted(c.w, from, to) || !outbids(to, openEnds(c.v)):
 		c.unheard = append(c.unheard, fmt.Sprintf("slots %s are half way from %s to %s, which have yet to hear of each other",
 			slots, from.Pod.Name, to.Pod.Name))
@@ -263,6 +268,17 @@ func (c *closer) move(from, to cluster.Member, slots cluster.SlotSet, failedOver
 	default:
 		c.undo = append(c.undo, m)
 	}
+}
+
+// isBack says that the node was away and does not serve yet, with nothing else in the way.
+func isBack(m cluster.Member) bool {
+	var served cluster.SlotSet
+	for i := range m.Info.Table { // by index: a Node is two kilobytes
+		if n := &m.Info.Table[i]; !n.Flags.Fail && !n.Flags.PFail {
+			served = served.Union(n.Slots)
+		}
+	}
+	return !m.Info.StateOK && served == cluster.AllSlots()
 }
 
 // stays says that the primary is to own slots.

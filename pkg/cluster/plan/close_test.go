@@ -48,6 +48,8 @@ func crowded(v *cluster.View) {
 	member(v, "demo-5").Pod.Zone = member(v, "demo-1").Pod.Zone
 }
 
+const back = "slots 42 are half way from demo-0 to demo-1, and one of them has just come back: it does not serve yet"
+
 func TestNext_Close(t *testing.T) {
 	t.Parallel()
 	scenes := map[string]func() scene{
@@ -104,6 +106,23 @@ func TestNext_Close(t *testing.T) {
 			return scene{w, threeByOne, nil, closing(
 				"taking back 1 slot from whoever has some of their keys, but for those that only node "+id.Short()+" had",
 				plan.CloseSlots{Undo: []plan.Move{move(w, "demo-0", "demo-2", slots(42, 42)), move(w, "demo-0", "demo-5", slots(42, 42))}})}
+		},
+		"the target has just come back: it may have been replaced, and take slots with a newer epoch than who replaced it": func() scene {
+			return scene{opened("half"), threeByOne, func(v *cluster.View) {
+				member(v, "demo-1").Info.StateOK = false
+			}, wait(plan.WaitingForClusterState, forming, back)}
+		},
+		"the source has just come back: so may it": func() scene {
+			return scene{opened("half"), threeByOne, func(v *cluster.View) {
+				member(v, "demo-0").Info.StateOK = false
+			}, wait(plan.WaitingForClusterState, forming, back)}
+		},
+		"the target does not serve, because others are down: that is no reason": func() scene {
+			w := opened("half")
+			return scene{w, threeByOne, func(v *cluster.View) {
+				member(v, "demo-1").Info.StateOK = false
+				line(v, "demo-1", w.ID("demo-2")).Flags.PFail = true
+			}, finishing(w, "demo-0", "demo-1", false)}
 		},
 		"the target is away: it is waited for": func() scene {
 			w := opened("half").Restart("demo-1")

@@ -45,7 +45,7 @@ type Agent struct {
 	settled     bool                         // redis has its node-timeout
 	hastened    bool                         // a new replica has been made to ping often
 	hastenedFor map[cluster.NodeID]time.Time // the pings whose lack of an answer redis was made to see: see suspect
-	owedTimeout string                       // the node-timeout that redis is to have again; "" when it has it
+	owed        owed                         // the node-timeout that redis is to have again, also from a former agent
 }
 
 // New makes an agent. It reads its state and starts nothing.
@@ -61,6 +61,7 @@ func New(opts Options) (*Agent, error) {
 		opts:      opts,
 		startedAt: opts.Clock.Now(),
 		state:     record,
+		owed:      readOwed(opts.RunDir),
 		clients:   redis.NewClients(redis.Dialer{}),
 		source:    agent.NewFileSource(filepath.Join(opts.ConfigDir, "tls")),
 	}

@@ -21,7 +21,6 @@ const (
 	// hasteBound is how long redis may take to suspect. It looks ten times a second.
 	hasteBound    = time.Second
 	hasteInterval = 20 * time.Millisecond
-	restoreBound  = 5 * time.Second
 )
 
 // suspicion is a node that nobody has heard for node-timeout, or soon.
@@ -43,7 +42,7 @@ func (a *Agent) suspect(ctx context.Context, look snapshot) {
 }
 
 func (a *Agent) trySuspect(ctx context.Context, look snapshot) error {
-	if a.owedTimeout != "" {
+	if a.owed != (owed{}) && look.info != nil {
 		return a.restoreTimeout(ctx)
 	}
 	if !a.settled || !look.hasRole() || look.info.Self().Role != cluster.Primary {
@@ -126,9 +125,9 @@ func (a *Agent) hasten(ctx context.Context, ep redis.Endpoint, s suspicion, old 
 	if a.hastenedFor == nil {
 		a.hastenedFor = map[cluster.NodeID]time.Time{}
 	}
-	a.hastenedFor[s.of], a.owedTimeout = s.pinged, old
+	a.hastenedFor[s.of] = s.pinged
 	short := strconv.FormatInt(a.opts.Clock.Since(s.pinged).Milliseconds(), 10)
-	err := a.clients.ConfigSet(ctx, ep, []redis.Setting{{Name: nodeTimeoutSetting, Value: short}})
+	err := a.shorten(ctx, ep, owed{Short: short, Own: old})
 	for end := a.opts.Clock.Now().Add(hasteBound); err == nil && a.opts.Clock.Now().Before(end); {
 		look := a.node.look(ctx)
 		if look.info == nil {
@@ -142,22 +141,6 @@ func (a *Agent) hasten(ctx context.Context, ep redis.Endpoint, s suspicion, old 
 	}
 	if failed := a.restoreTimeout(ctx); failed != nil {
 		return failed
-	}
-	return err
-}
-
-// restoreTimeout gives redis the node-timeout that it had. An agent that is killed before it can leaves that to the
-// operator, who compares what nodes run with.
-func (a *Agent) restoreTimeout(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreBound)
-	defer cancel()
-	ep, err := a.endpoint()
-	if err != nil {
-		return err
-	}
-	err = a.clients.ConfigSet(ctx, ep, []redis.Setting{{Name: nodeTimeoutSetting, Value: a.owedTimeout}})
-	if err == nil {
-		a.owedTimeout = ""
 	}
 	return err
 }

@@ -2,11 +2,13 @@ package redisnode
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
+	"github.com/redisoperator/redis-operator/pkg/redis"
 )
 
 func TestNextSuspicion(t *testing.T) {
@@ -74,6 +76,36 @@ func TestHasten(t *testing.T) {
 			return n.Flags.Fail, fmt.Sprintf("%+v", n.Flags)
 		})
 	}
+}
+
+// TestHasten_AgentKilled has an agent killed while redis has the short node-timeout: the next gives it its own again,
+// with no operator to ask for it.
+func TestHasten_AgentKilled(t *testing.T) {
+	w := newWorld(t, onDisk+"cluster-node-timeout 9000\n")
+	p := w.form(3, 0)[0]
+	p.awaitTimeout(9000)
+	killed := func() {
+		p.stopAgent()
+		must(t, <-p.agentDone)
+		a, err := New(p.options())
+		must(t, err)
+		defer a.clients.Close()
+		must(t, a.shorten(t.Context(), p.endpoint(), owed{Short: "4321", Own: "9000"}))
+		p.awaitTimeout(4321)
+	}
+	killed()
+	p.startAgent()
+	p.awaitTimeout(9000)
+
+	// What somebody has set since is left alone, and nothing is owed any more.
+	killed()
+	must(t, w.redis.ConfigSet(t.Context(), p.endpoint(), []redis.Setting{{Name: nodeTimeoutSetting, Value: "8000"}}))
+	p.startAgent()
+	eventually(t, "nothing is owed", func() (bool, string) {
+		_, err := os.Stat(owedPath(p.runDir))
+		return os.IsNotExist(err), fmt.Sprint(err)
+	})
+	p.awaitTimeout(8000)
 }
 
 // awaitSilence waits until a node has not answered a ping of this one for a while, and says when that was sent.

@@ -23,8 +23,10 @@ func hasten(t *testing.T, alive ...*redistest.Server) {
 // Two of three masters die at once, so that nobody can vote: the replicas know for how long they have had no link, one
 // TAKEOVER makes a majority again, and the cluster is whole after the second.
 func TestFault31_TakeoverWithoutMajority(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.Form(t, 3, 1, redistest.Options{Engine: engine})
 			redistest.Eventually(t, 20*time.Second, func() error { // so that it shows that they have followed
 				var uptime int
@@ -78,8 +80,10 @@ func TestFault31_TakeoverWithoutMajority(t *testing.T) {
 // A master is lost with all it had: its slots can be given to an empty node once all have forgotten who had them, which
 // they refuse as long as nobody says that its slots are given up.
 func TestFault32_SlotsBeginAnew(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.Form(t, 4, 0, redistest.Options{Engine: engine, Config: []string{"cluster-allow-replica-migration no"}})
 			lost := observe(t, c.Clients, c.Servers[2]).Self().Slots
 			heir := redistest.Start(t, redistest.Options{Engine: engine})

@@ -150,12 +150,14 @@ func (a *arena) failover(shard int) {
 // TestMoveAtomic_Faults has something happen at a random time of each move, while clients write. What was acknowledged is
 // there in the end, and nothing is left behind.
 func TestMoveAtomic_Faults(t *testing.T) {
+	t.Parallel()
 	names := []string{
 		"the operator is killed", "the source is killed", "the target is killed", "the source fails over",
 		"the target fails over", "the source is stopped", "the target is stopped",
 	}
 	for _, engine := range atomicEngines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			s := seed(t)
 			r := rand.New(rand.NewPCG(s, 0))
 			c := redistest.Form(t, 3, 1, redistest.Options{

@@ -74,8 +74,10 @@ func settled(tb testing.TB, c *redistest.Cluster, owners map[cluster.NodeID]clus
 
 // TestMoveAtomic scales in and out while clients write.
 func TestMoveAtomic(t *testing.T) {
+	t.Parallel()
 	for _, engine := range atomicEngines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.Form(t, 4, 1, redistest.Options{Engine: engine, Config: asInPods})
 			in, out := spread(t, c, 3, 0, 1, 2)
 			for i := range in {
@@ -197,8 +199,10 @@ func tasksBegun(s *redistest.Server) int {
 }
 
 func TestCancelTasks(t *testing.T) {
+	t.Parallel()
 	for _, engine := range atomicEngines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.Form(t, 3, 0, redistest.Options{Engine: engine, Config: asInPods})
 			own := slotsOf(t, c, 0)
 			all, _ := spread(t, c, 0, 1)
@@ -255,8 +259,10 @@ func TestCancelTasks(t *testing.T) {
 
 // TestMoveAtomic_Refused has what cannot be moved: it is said of which node and why, and nothing else stops.
 func TestMoveAtomic_Refused(t *testing.T) {
+	t.Parallel()
 	for _, engine := range atomicEngines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.Form(t, 3, 1, redistest.Options{Engine: engine, Config: asInPods})
 			own := []cluster.SlotSet{slotsOf(t, c, 0), slotsOf(t, c, 1), slotsOf(t, c, 2)}
 			good := redis.SlotMove{From: end(c, 0), To: end(c, 1), Slots: own[0].Take(10)}
@@ -290,8 +296,10 @@ func TestMoveAtomic_Refused(t *testing.T) {
 
 // TestMoveAtomic_Lagging begins nothing while a replica of the target lacks what the target has got.
 func TestMoveAtomic_Lagging(t *testing.T) {
+	t.Parallel()
 	for _, engine := range atomicEngines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.Form(t, 3, 1, redistest.Options{Engine: engine, Config: asInPods})
 			fill(t, c.Servers[1], stringsIn(slotsOf(t, c, 1).Take(100), 10, 1000))
 			move := redis.SlotMove{From: end(c, 0), To: end(c, 1), Slots: slotsOf(t, c, 0).Take(50)}
@@ -309,8 +317,10 @@ func TestMoveAtomic_Lagging(t *testing.T) {
 
 // TestMoveAtomic_Full has a target that has no memory for what is to come.
 func TestMoveAtomic_Full(t *testing.T) {
+	t.Parallel()
 	for _, engine := range atomicEngines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.Form(t, 3, 0, redistest.Options{Engine: engine, Config: asInPods})
 			own := slotsOf(t, c, 0)
 			move := redis.SlotMove{From: end(c, 0), To: end(c, 1), Slots: own.Take(100)}
@@ -348,6 +358,7 @@ func TestMoveAtomic_Full(t *testing.T) {
 // TestMoveAtomic_Failing has a task of Redis break. It is told of, and the server does not try again for ever: it might
 // take the slots from an owner that they have got since.
 func TestMoveAtomic_Failing(t *testing.T) {
+	t.Parallel()
 	for _, engine := range atomicEngines(t) {
 		if !strings.HasPrefix(engine.Version, "redis") {
 			continue // a task of Valkey that has failed is over
@@ -373,8 +384,10 @@ func TestMoveAtomic_Failing(t *testing.T) {
 
 // TestMoveAtomic_AsUsers has the servers know each other by a user that may do only what it has to.
 func TestMoveAtomic_AsUsers(t *testing.T) {
+	t.Parallel()
 	for _, engine := range atomicEngines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			rules := "+psync +replconf +ping"
 			if strings.HasPrefix(engine.Version, "valkey") {
 				rules += " +cluster|syncslots +select +@write +pfcount ~*"
@@ -404,11 +417,13 @@ func TestMoveAtomic_AsUsers(t *testing.T) {
 
 // TestCopyFunctions gives functions to who has none and owns nothing, and to nobody else.
 func TestCopyFunctions(t *testing.T) {
+	t.Parallel()
 	lib := func(name string) string {
 		return "#!lua name=" + name + "\nredis.register_function('" + name + "', function() return 1 end)"
 	}
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			servers := redistest.StartMany(t, 2, redistest.Options{Engine: engine})
 			clients := newClients(t, redis.Dialer{})
 			from := redis.MoveEnd{Endpoint: servers[0].Endpoint()}

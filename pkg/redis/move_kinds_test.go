@@ -77,8 +77,10 @@ func contents(tb testing.TB, s *redistest.Server, key string) string {
 
 // TestMoveSlots_Kinds moves keys of every type there and back. Nothing of them changes.
 func TestMoveSlots_Kinds(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			move := redis.SlotMove{From: c.End(t, 0), To: c.End(t, 1)}
 			want := map[string]string{}
@@ -142,6 +144,7 @@ func TestMoveSlots_HotKeys(t *testing.T) {
 
 // TestMoveSlots_ManyKeys moves a slot that has more keys than are listed at once, and than a command may have.
 func TestMoveSlots_ManyKeys(t *testing.T) {
+	t.Parallel()
 	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	var commands []redistest.Command
 	for i := range 20000 {

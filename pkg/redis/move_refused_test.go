@@ -51,8 +51,10 @@ func has(tb testing.TB, s *redistest.Server, keys []string, value string) {
 // TestMoveSlots_TargetFull moves to a node that takes some keys and then no more. What it has begun to take comes
 // back, and it goes on when there is room.
 func TestMoveSlots_TargetFull(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			slots := c.Owned(t, 0).Take(200)
 			keys, value := keysIn(slots, 4), strings.Repeat("x", 20000)
@@ -160,6 +162,7 @@ func TestMoveSlots_TargetRefuses(t *testing.T) {
 // TestMoveSlots_TargetStopped stops the target in the middle. The source is not held up for as long as a node
 // timeout, the error names the target, and it goes on when the target does.
 func TestMoveSlots_TargetStopped(t *testing.T) {
+	t.Parallel()
 	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	slots := c.Owned(t, 0).Take(2000)
 	keys := keysIn(slots, 5)
@@ -224,8 +227,10 @@ func nodeOf(tb testing.TB, c *redistest.Cluster, i int) cluster.Node {
 
 // TestMoveSlots_BigKey leaves a slot with a key above the limit where it is, and moves everything else.
 func TestMoveSlots_BigKey(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			slots := c.Owned(t, 0).Take(100)
 			keys := keysIn(slots, 3)
@@ -327,6 +332,7 @@ func TestMoveSlots_Budget(t *testing.T) {
 
 // TestMoveSlots_Cancelled gives up in the middle, again and again.
 func TestMoveSlots_Cancelled(t *testing.T) {
+	t.Parallel()
 	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	slots := c.Owned(t, 0).Take(1000)
 	keys := keysIn(slots, 3)
@@ -354,6 +360,7 @@ func TestMoveSlots_Cancelled(t *testing.T) {
 
 // TestMoveSlots_Databases does not move slots of a node that has keys in more than one database.
 func TestMoveSlots_Databases(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		if !strings.HasPrefix(engine.Version, "valkey 9") {
 			continue // only there can a cluster have them

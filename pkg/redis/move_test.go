@@ -67,8 +67,10 @@ func moveAll(tb testing.TB, c *redistest.Cluster, moves []redis.SlotMove, o redi
 }
 
 func TestMoveSlots(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.FormSteady(t, 4, 0, redistest.Options{Engine: engine})
 			c.Fill(t, redistest.Strings("fill:", 20000, 100))
 			for _, profile := range profiles {
@@ -102,8 +104,10 @@ func TestMoveSlots(t *testing.T) {
 // TestMoveSlots_BothWays has two nodes give slots to each other at the same time, as moves that were cut may have it.
 // What a node takes must not give it an epoch with which it takes back what it is giving.
 func TestMoveSlots_BothWays(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			c.Fill(t, redistest.Strings("fill:", 20000, 100))
 			for range 12 {

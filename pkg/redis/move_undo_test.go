@@ -16,8 +16,10 @@ import (
 // TestUndoMoves takes back slots that clients write to all the time. It is done often, because what could go wrong
 // has little time to.
 func TestUndoMoves(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			replicas := 0
 			if strings.HasPrefix(engine.Name, "valkey") {
 				replicas = 1 // it is another server with them: see takeOver
@@ -55,6 +57,7 @@ func TestUndoMoves(t *testing.T) {
 
 // TestUndoMoves_Owned leaves slots that the target owns to it.
 func TestUndoMoves_Owned(t *testing.T) {
+	t.Parallel()
 	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	slots := c.Owned(t, 0).Take(10)
 	moves := []redis.SlotMove{{From: c.End(t, 0), To: c.End(t, 1), Slots: slots}}
@@ -71,8 +74,10 @@ func TestUndoMoves_Owned(t *testing.T) {
 
 // TestMoveSlots_Conflicts moves keys that are at both ends. Without a failover the source's copies count.
 func TestMoveSlots_Conflicts(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			slots := c.Owned(t, 0).Take(20)
 			keys := keysIn(slots, 5)
@@ -104,9 +109,11 @@ func TestMoveSlots_Conflicts(t *testing.T) {
 
 // TestMoveSlots_FailedOver moves keys that are at both ends after the source was replaced: what was used last counts.
 func TestMoveSlots_FailedOver(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		for _, undo := range []bool{false, true} {
 			t.Run(engine.Name+"/undo="+strconv.FormatBool(undo), func(t *testing.T) {
+				t.Parallel()
 				c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 				slots := c.Owned(t, 0).Take(1)
 				slot := slices.Collect(slots.All())[0]
@@ -162,8 +169,10 @@ func TestMoveSlots_FailedOver(t *testing.T) {
 
 // TestClearSlots clears what may be cleared, and says no where keys are.
 func TestClearSlots(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine})
 			ctx, owner := t.Context(), c.IDs[0]
 			eps := c.Endpoints()
@@ -270,8 +279,10 @@ func TestMoveSlots_Refused(t *testing.T) {
 
 // TestMoveSlots_SlotsOnly moves slots without their keys.
 func TestMoveSlots_SlotsOnly(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.FormSteady(t, 3, 1, redistest.Options{Engine: engine})
 			slots := c.Owned(t, 0).Take(500)
 			others := c.Owned(t, 0).Minus(slots).Take(100)
@@ -301,6 +312,7 @@ func TestMoveSlots_SlotsOnly(t *testing.T) {
 
 // TestMoveSlots_Lag waits for the replicas of the target, and does not wait for ever.
 func TestMoveSlots_Lag(t *testing.T) {
+	t.Parallel()
 	c := redistest.FormSteady(t, 3, 1, redistest.Options{})
 	slots := c.Owned(t, 0).Take(300)
 	keys := keysIn(slots, 2)

@@ -11,8 +11,10 @@ import (
 
 // A node that has none, although it was started just now, writes one snapshot, and one that has one writes none.
 func TestSnapshot(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			server := redistest.StartMany(t, 1, redistest.Options{Engine: engine})[0]
 			clients := newClients(t, redis.Dialer{})
 			for range 2 {

@@ -15,8 +15,10 @@ import (
 // A replica takes over without a vote until a time, and not after it: also one that was stopped when it was told, and finds
 // that when it goes on.
 func TestTakeOverBefore(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.Form(t, 3, 1, redistest.Options{Engine: engine})
 			replica := c.Servers[3]
 			if err := c.Clients.TakeOverBefore(t.Context(), replica.Endpoint(), time.Now().Add(-time.Second), nil); !errors.Is(err, redis.ErrLate) {
@@ -57,8 +59,10 @@ func TestTakeOverBefore(t *testing.T) {
 // A replica that takes over in the middle of a move goes on with it: who asks for a key that is at the target by now is
 // sent there, and not told that there is none.
 func TestTakeOver_Leaving(t *testing.T) {
+	t.Parallel()
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
 			c := redistest.Form(t, 3, 1, redistest.Options{Engine: engine})
 			source, target, replica := c.Servers[0], c.Servers[1], c.Servers[3]
 			slots := c.Owned(t, 0).Take(2)

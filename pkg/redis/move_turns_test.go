@@ -11,7 +11,7 @@ import (
 // TestMoveSlots_Rest has slots without keys go to a node that rests: they do not change hands before it has, though
 // there is nothing else to wait for.
 func TestMoveSlots_Rest(t *testing.T) {
-	c := form(t, 3, 0, redistest.Options{})
+	c := redistest.FormSteady(t, 3, 0, redistest.Options{})
 	moves := []redis.SlotMove{
 		{From: c.End(t, 0), To: c.End(t, 2), Slots: c.Owned(t, 0).Take(100)},
 		{From: c.End(t, 1), To: c.End(t, 2), Slots: c.Owned(t, 1).Take(100)},

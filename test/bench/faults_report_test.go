@@ -58,9 +58,9 @@ func short(d time.Duration) string {
 // report is the section of RESULTS.md.
 func (b *breakage) report() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s; %s, the lab's three nodes share it; redis:8.0, %d shards of two, node-timeout 15 s, 500 + 50 (WAIT 1) writes a "+
+	fmt.Fprintf(&out, "%s; %s, %s; redis:8.0, %d shards of two, node-timeout 15 s, 500 + 50 (WAIT 1) writes a "+
 		"second to each; load average %s at the start and %s at the end.\n\n| what | n | median | worst | asked |\n|---|---|---|---|---|\n",
-		time.Now().UTC().Format("2006-01-02"), machine(), chaos.Shards, b.load, load())
+		time.Now().UTC().Format("2006-01-02"), machine(), b.lab, chaos.Shards, b.load, load())
 	for _, r := range b.rows {
 		fmt.Fprintln(&out, r)
 	}

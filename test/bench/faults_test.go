@@ -44,7 +44,7 @@ func TestFaults(t *testing.T) {
 			continue
 		}
 		t.Run(part.name, func(t *testing.T) {
-			b := &breakage{env: env, rounds: faultRounds(t), load: load()}
+			b := &breakage{env: env, lab: sharedLab, rounds: faultRounds(t), load: load()}
 			for _, measure := range part.measure {
 				measure(t, b)
 			}
@@ -79,6 +79,7 @@ func faultParts() []faultPart {
 // breakage is what was measured so far.
 type breakage struct {
 	env    *framework.Env
+	lab    string // who shares the processors
 	rounds int
 	load   string
 	rows   []faultRow

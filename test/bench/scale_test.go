@@ -32,6 +32,7 @@ func TestScale(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	yieldPlane(t, env)
 	before := load()
 	c := env.InstallCluster(t, env.Namespace(t, "bench-scale"), "demo",
 		"image.repository=redis", "image.tag=8.0", "image.pullPolicy=Never")
@@ -104,7 +105,7 @@ func (s *scaling) end(t *testing.T, before string) {
 	} else {
 		notes += "- acknowledged writes lost: 0 (asked: 0)\n"
 	}
-	about := fmt.Sprintf("%s; %s, the lab's three nodes and its control plane share it; redis:8.0 with a replica each, "+
+	about := fmt.Sprintf("%s; %s, "+yieldingLab+"; redis:8.0 with a replica each, "+
 		"25,000 keys; one writer of 500 writes a second with WAIT 1, timed from when each was due; load average %s at the "+
 		"start and %s at the end.", time.Now().UTC().Format("2006-01-02"), machine(), before, load())
 	table := "\n\n| what | time | p50 / p99 / max ms | asked |\n|---|---|---|---|\n"

@@ -37,12 +37,13 @@ func TestDayTwo(t *testing.T) {
 		t.Fatal(err)
 	}
 	sitStill(t)
+	yieldPlane(t, env)
 	for _, part := range dayTwoParts() {
 		if !wantedPart("DAYTWO", part.name) {
 			continue
 		}
 		t.Run(part.name, func(t *testing.T) {
-			b := &breakage{env: env, rounds: faultRounds(t), load: load()}
+			b := &breakage{env: env, lab: yieldingLab, rounds: faultRounds(t), load: load()}
 			part.measure(t, b)
 			keep(t, part.title, b.report())
 		})

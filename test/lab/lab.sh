@@ -19,6 +19,7 @@ USAGE="usage: lab.sh VERB
   namespace NAME [LEVEL]   makes a namespace with the Pod Security level (restricted)
   image TAG BINARY [USER]  a static binary as an image FROM scratch, on every node
   ctr NODE ARGS            containerd's client on a node
+  yield [off]              the control plane yields the processors to the nodes, as if it had machines of its own
   fault VERB ...           cuts, freezes, delays: lab.sh fault help
   engines                  unpacks the Redis and Valkey servers into the cache (also tried again when a suite failed)
   build                    builds everything into the cache, starts nothing
@@ -289,6 +290,16 @@ lab_build() {
   say "everything is in $CACHE"
 }
 
+lab_yield() {
+  need_root yield "$@"
+  need_up
+  case ${1:-on} in
+    on) cgroup_weight "$CONTROL" 6 ;;
+    off) cgroup_weight "$CONTROL" 100 ;;
+    *) die "usage: lab.sh yield [off]" ;;
+  esac
+}
+
 lab_fault() {
   if [ "${1:-help}" = help ]; then fault help; return; fi
   need_root fault "$@"
@@ -302,7 +313,7 @@ main() {
   local verb=${1:-help}
   shift || true
   case $verb in
-    up | down | status | env | kubectl | namespace | image | engines | build | fault) "lab_$verb" "$@" ;;
+    up | down | status | env | kubectl | namespace | image | engines | build | fault | yield) "lab_$verb" "$@" ;;
     enter)
       need_root enter "$@"
       in_plane "$@"

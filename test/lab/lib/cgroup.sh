@@ -107,6 +107,15 @@ cgroup_enter() {
   done
 }
 
+# cgroup_weight PATH WEIGHT: its part of the processors when others want them, too; 100 is what each has at first.
+cgroup_weight() {
+  if [ "$CGROUP_VERSION" = 2 ]; then
+    echo "$2" >"$CGROOT/$1/cpu.weight"
+  else
+    echo $(($2 * 1024 / 100)) >"$CGROOT/cpu/$1/cpu.shares"
+  fi
+}
+
 # cgroup_pids PATH: every live process at or below it.
 cgroup_pids() {
   local pid

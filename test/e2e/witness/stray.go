@@ -42,21 +42,41 @@ func strayAt(ctx context.Context, s Seen, password string) error {
 			questions = append(questions, []string{"CLUSTER", "COUNTKEYSINSLOT", strconv.Itoa(int(slot))})
 		}
 	}
-	replies, err := r.Pipeline(ctx, questions...)
-	if err != nil {
-		return err
+	questions = append(questions, []string{"DBSIZE"})
+	for range countsAtMost {
+		replies, err := r.Pipeline(ctx, questions...)
+		if err != nil {
+			return err
+		}
+		counts, err := numbers(replies)
+		if err != nil {
+			return err
+		}
+		before, after, owned := counts[0], counts[len(counts)-1], int64(0)
+		for _, n := range counts[1 : len(counts)-1] {
+			owned += n
+		}
+		switch {
+		case owned == before:
+			return nil
+		case before == after:
+			return fmt.Errorf("%d keys, of which %d are in its own slots", before, owned)
+		}
 	}
-	all, _ := replies[0].(int64)
-	var owned int64
-	for _, reply := range replies[1:] {
+	return fmt.Errorf("its keys changed while they were counted, %d times", countsAtMost)
+}
+
+// countsAtMost is how often keys are counted, of which some expire meanwhile.
+const countsAtMost = 20
+
+func numbers(replies []any) ([]int64, error) {
+	out := make([]int64, len(replies))
+	for i, reply := range replies {
 		n, ok := reply.(int64)
 		if !ok {
-			return fmt.Errorf("COUNTKEYSINSLOT: %v", reply)
+			return nil, fmt.Errorf("DBSIZE or COUNTKEYSINSLOT: %v", reply)
 		}
-		owned += n
+		out[i] = n
 	}
-	if all != owned {
-		return fmt.Errorf("%d keys, of which %d are in its own slots", all, owned)
-	}
-	return nil
+	return out, nil
 }

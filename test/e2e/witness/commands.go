@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Commands are the calls of every command on all nodes together.
+// Commands are the calls of every command on all nodes together, but for what primaries have replicas delete: keys that
+// have expired.
 func (c *Cluster) Commands(ctx context.Context) (map[string]int, error) {
 	password, err := c.Password(ctx, userOperator)
 	if err != nil {
@@ -36,9 +37,14 @@ func commandsAt(ctx context.Context, pod Pod, password string, calls map[string]
 	if err != nil {
 		return err
 	}
+	role, err := r.Do(ctx, "INFO", "replication")
+	if err != nil {
+		return err
+	}
+	replica := strings.Contains(fmt.Sprint(role), "role:slave")
 	for line := range strings.Lines(fmt.Sprint(reply)) {
 		name, rest, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
-		if !ok {
+		if !ok || replica && (name == "del" || name == "unlink") {
 			continue
 		}
 		var n int

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -81,6 +82,7 @@ func TestRollingUpdate(t *testing.T) {
 	c.WaitReady(t, time.Minute)
 	const keys = 2000
 	c.Write(t, keys)
+	kinds := c.WriteKinds(t)
 	traffic := c.StartTraffic(t, witness.TrafficOptions{Writers: 3, Shards: 3, Rate: 200})
 	observer := c.StartObserver(t, observeGrace)
 
@@ -134,7 +136,7 @@ func TestRollingUpdate(t *testing.T) {
 	gap = traffic.Gap()
 	t.Logf("beside updates that stop: longest gap of a writer %s", gap)
 	ends(t, traffic, observer)
-	if err := c.Verify(t.Context(), c.Client(t), keys); err != nil {
+	if err := errors.Join(c.Verify(t.Context(), c.Client(t), keys), kinds.Verify(t.Context())); err != nil {
 		t.Errorf("keys from before: %v", err)
 	}
 }
@@ -170,6 +172,7 @@ func TestRollingUpdateWithoutReplicas(t *testing.T) {
 	c.WaitReady(t, time.Minute)
 	const keys = 2000
 	c.Write(t, keys)
+	kinds := c.WriteKinds(t)
 	traffic := c.StartTraffic(t, witness.TrafficOptions{Writers: 3, Shards: 3, Rate: 200})
 	observer := c.StartObserver(t, observeGrace)
 	begin := time.Now()
@@ -183,8 +186,27 @@ func TestRollingUpdateWithoutReplicas(t *testing.T) {
 		}
 	}
 	ends(t, traffic, observer)
-	if err := c.Verify(t.Context(), c.Client(t), keys); err != nil {
+	if err := errors.Join(c.Verify(t.Context(), c.Client(t), keys), kinds.Verify(t.Context())); err != nil {
 		t.Errorf("keys from before: %v", err)
+	}
+}
+
+// TestRollingUpdateToValkey takes a cluster from Redis 7.0 to Valkey 8.1, which reads the same files and speaks with it.
+func TestRollingUpdateToValkey(t *testing.T) {
+	ns := env.Namespace(t, "e2e-update-valkey")
+	install := func(repository, tag string) *framework.Cluster {
+		return env.InstallCluster(t, ns, "demo", "image.repository="+repository, "image.tag="+tag, "image.pullPolicy=Never")
+	}
+	c := install("redis", "7.0")
+	c.WaitReady(t, time.Minute)
+	kinds := c.WriteKinds(t)
+	traffic := c.StartTraffic(t, witness.TrafficOptions{Writers: 3, Shards: 3, Rate: 200})
+	observer := c.StartObserver(t, observeGrace)
+	install("valkey", "8.1")
+	framework.Eventually(t, updateTime, "all pods run Valkey", updated(c))
+	ends(t, traffic, observer)
+	if err := kinds.Verify(t.Context()); err != nil {
+		t.Errorf("values from before: %v", err)
 	}
 }
 

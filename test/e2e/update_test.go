@@ -136,7 +136,7 @@ func TestRollingUpdate(t *testing.T) {
 	gap = traffic.Gap()
 	t.Logf("beside updates that stop: longest gap of a writer %s", gap)
 	ends(t, traffic, observer)
-	if err := errors.Join(c.Verify(t.Context(), c.Client(t), keys), kinds.Verify(t.Context())); err != nil {
+	if err := errors.Join(c.Verify(t.Context(), c.Client(t), keys), kinds.Verify(t.Context(), c.Client(t))); err != nil {
 		t.Errorf("keys from before: %v", err)
 	}
 }
@@ -186,7 +186,7 @@ func TestRollingUpdateWithoutReplicas(t *testing.T) {
 		}
 	}
 	ends(t, traffic, observer)
-	if err := errors.Join(c.Verify(t.Context(), c.Client(t), keys), kinds.Verify(t.Context())); err != nil {
+	if err := errors.Join(c.Verify(t.Context(), c.Client(t), keys), kinds.Verify(t.Context(), c.Client(t))); err != nil {
 		t.Errorf("keys from before: %v", err)
 	}
 }
@@ -205,7 +205,7 @@ func TestRollingUpdateToValkey(t *testing.T) {
 	install("valkey", "8.1")
 	framework.Eventually(t, updateTime, "all pods run Valkey", updated(c))
 	ends(t, traffic, observer)
-	if err := kinds.Verify(t.Context()); err != nil {
+	if err := kinds.Verify(t.Context(), c.Client(t)); err != nil {
 		t.Errorf("values from before: %v", err)
 	}
 }

@@ -53,7 +53,6 @@ func kinds() []kind {
 
 // KindsWritten are values of every type, as they were read back when they had been written.
 type KindsWritten struct {
-	client *witness.Client
 	values map[string]string
 	group  string // what the group of a stream has been given and has not acknowledged
 }
@@ -63,9 +62,10 @@ const groupKey = "kind:stream with a group"
 // WriteKinds writes a value of every type that Redis and Valkey have in common.
 func (c *Cluster) WriteKinds(t *testing.T) *KindsWritten {
 	t.Helper()
-	w := &KindsWritten{client: c.Client(t), values: map[string]string{}}
+	client := c.Client(t)
+	w := &KindsWritten{values: map[string]string{}}
 	do := func(key, command string, words ...string) {
-		if _, err := w.client.Do(t.Context(), key, append([]string{command}, words...)...); err != nil {
+		if _, err := client.Do(t.Context(), key, append([]string{command}, words...)...); err != nil {
 			t.Fatalf("write %s: %v", key, err)
 		}
 	}
@@ -74,7 +74,7 @@ func (c *Cluster) WriteKinds(t *testing.T) *KindsWritten {
 		for _, command := range k.write {
 			do(key, command[0], append([]string{key}, command[1:]...)...)
 		}
-		value, err := w.read(t.Context(), k)
+		value, err := readKind(t.Context(), client, k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,39 +84,39 @@ func (c *Cluster) WriteKinds(t *testing.T) *KindsWritten {
 	do(groupKey, "XGROUP", "CREATE", groupKey, "readers", "0")
 	do(groupKey, "XREADGROUP", "GROUP", "readers", "one", "STREAMS", groupKey, ">")
 	var err error
-	if w.group, err = w.pending(t.Context()); err != nil {
+	if w.group, err = pending(t.Context(), client); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
 // Verify says which values are not as they were.
-func (w *KindsWritten) Verify(ctx context.Context) error {
+func (w *KindsWritten) Verify(ctx context.Context, client *witness.Client) error {
 	var errs []error
 	for _, k := range kinds() {
-		value, err := w.read(ctx, k)
+		value, err := readKind(ctx, client, k)
 		if err != nil {
 			errs = append(errs, err)
 		} else if value != w.values[k.name] {
 			errs = append(errs, fmt.Errorf("the %s is %.200q, not %.200q", k.name, value, w.values[k.name]))
 		}
 	}
-	pending, err := w.pending(ctx)
-	if err == nil && pending != w.group {
-		err = fmt.Errorf("the group of a stream waits for %s, not %s", pending, w.group)
+	waits, err := pending(ctx, client)
+	if err == nil && waits != w.group {
+		err = fmt.Errorf("the group of a stream waits for %s, not %s", waits, w.group)
 	}
 	return errors.Join(append(errs, err)...)
 }
 
-func (w *KindsWritten) pending(ctx context.Context) (string, error) {
-	reply, err := w.client.Do(ctx, groupKey, "XPENDING", groupKey, "readers")
+func pending(ctx context.Context, client *witness.Client) (string, error) {
+	reply, err := client.Do(ctx, groupKey, "XPENDING", groupKey, "readers")
 	return fmt.Sprint(reply), err
 }
 
-// read is a value as text. What comes in no order is sorted.
-func (w *KindsWritten) read(ctx context.Context, k kind) (string, error) {
+// readKind is a value as text. What comes in no order is sorted.
+func readKind(ctx context.Context, client *witness.Client, k kind) (string, error) {
 	key := "kind:" + k.name
-	reply, err := w.client.Do(ctx, key, append([]string{k.read[0], key}, k.read[1:]...)...)
+	reply, err := client.Do(ctx, key, append([]string{k.read[0], key}, k.read[1:]...)...)
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", key, err)
 	}

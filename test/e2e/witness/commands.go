@@ -10,29 +10,35 @@ import (
 // Commands are the calls of every command on all nodes together, but for what primaries have replicas delete: keys that
 // have expired.
 func (c *Cluster) Commands(ctx context.Context) (map[string]int, error) {
-	password, err := c.Password(ctx, userOperator)
-	if err != nil {
-		return nil, err
-	}
-	pods, err := c.Pods(ctx)
-	if err != nil {
-		return nil, err
-	}
 	calls := map[string]int{}
-	for _, pod := range pods {
-		if err := commandsAt(ctx, pod, password, calls); err != nil {
-			return nil, fmt.Errorf("%s: %w", pod.Name, err)
-		}
-	}
-	return calls, nil
+	err := c.eachRedis(ctx, func(_ Pod, r *Redis) error { return commandsAt(ctx, r, calls) })
+	return calls, err
 }
 
-func commandsAt(ctx context.Context, pod Pod, password string, calls map[string]int) error {
-	r, err := DialRedis(ctx, pod.Addr(), userOperator, password)
+// eachRedis asks the Redis in every pod, one after the other, as the operator.
+func (c *Cluster) eachRedis(ctx context.Context, ask func(Pod, *Redis) error) error {
+	password, err := c.Password(ctx, userOperator)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	pods, err := c.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	for _, pod := range pods {
+		r, err := DialRedis(ctx, pod.Addr(), userOperator, password)
+		if err == nil {
+			err = ask(pod, r)
+			r.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", pod.Name, err)
+		}
+	}
+	return nil
+}
+
+func commandsAt(ctx context.Context, r *Redis, calls map[string]int) error {
 	reply, err := r.Do(ctx, "INFO", "commandstats")
 	if err != nil {
 		return err

@@ -9,29 +9,15 @@ import (
 
 // Settings are what the node in each pod runs with, in its own words, by pod.
 func (c *Cluster) Settings(ctx context.Context) (map[string]map[string]string, error) {
-	password, err := c.Password(ctx, userOperator)
-	if err != nil {
-		return nil, err
-	}
-	pods, err := c.Pods(ctx)
-	if err != nil {
-		return nil, err
-	}
 	all := map[string]map[string]string{}
-	for _, pod := range pods {
-		if all[pod.Name], err = settingsAt(ctx, pod, password); err != nil {
-			return nil, fmt.Errorf("%s: %w", pod.Name, err)
-		}
-	}
-	return all, nil
+	err := c.eachRedis(ctx, func(pod Pod, r *Redis) (err error) {
+		all[pod.Name], err = settingsAt(ctx, r)
+		return err
+	})
+	return all, err
 }
 
-func settingsAt(ctx context.Context, pod Pod, password string) (map[string]string, error) {
-	r, err := DialRedis(ctx, pod.Addr(), userOperator, password)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
+func settingsAt(ctx context.Context, r *Redis) (map[string]string, error) {
 	reply, err := r.Do(ctx, "CONFIG", "GET", "*")
 	if err != nil {
 		return nil, err
@@ -49,29 +35,15 @@ func settingsAt(ctx context.Context, pod Pod, password string) (map[string]strin
 
 // RunIDs tell one start of the Redis in each pod from the next, by pod.
 func (c *Cluster) RunIDs(ctx context.Context) (map[string]string, error) {
-	password, err := c.Password(ctx, userOperator)
-	if err != nil {
-		return nil, err
-	}
-	pods, err := c.Pods(ctx)
-	if err != nil {
-		return nil, err
-	}
 	all := map[string]string{}
-	for _, pod := range pods {
-		if all[pod.Name], err = runIDAt(ctx, pod, password); err != nil {
-			return nil, fmt.Errorf("%s: %w", pod.Name, err)
-		}
-	}
-	return all, nil
+	err := c.eachRedis(ctx, func(pod Pod, r *Redis) (err error) {
+		all[pod.Name], err = runIDAt(ctx, r)
+		return err
+	})
+	return all, err
 }
 
-func runIDAt(ctx context.Context, pod Pod, password string) (string, error) {
-	r, err := DialRedis(ctx, pod.Addr(), userOperator, password)
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
+func runIDAt(ctx context.Context, r *Redis) (string, error) {
 	reply, err := r.Do(ctx, "INFO", "server")
 	if err != nil {
 		return "", err

@@ -27,8 +27,19 @@ func TestForm(t *testing.T) {
 	start := w.clock.Now()
 	pods := w.form(3, 1)
 	t.Logf("formed in %s", w.clock.Since(start).Round(time.Millisecond))
-	if got := pods[0].client("SET", "k", "v"); got != "OK" {
-		t.Errorf("SET: %s", got)
+	for n := range 5 {
+		if got := pods[0].client("SET", fmt.Sprint("k", n), "v"); got != "OK" {
+			t.Errorf("SET: %s", got)
+		}
+		var keys int64
+		for _, p := range pods[:3] {
+			info, err := AskInfo(t.Context(), p.runDir)
+			must(t, err)
+			keys += info.Keys
+		}
+		if keys != int64(n+1) {
+			t.Errorf("who asks after %d writes is told of %d keys", n+1, keys)
+		}
 	}
 	for _, p := range pods {
 		p.awaitTimeout(defaultNodeTimeout)

@@ -19,14 +19,11 @@ type Info struct {
 	Error string `json:"error,omitempty"`
 }
 
-const (
-	// infoAge is how old a look may be that an Info is made of: a person does not ask faster.
-	infoAge   = time.Second
-	infoBound = 5 * time.Second
-)
+const infoBound = 5 * time.Second
 
+// nodeInfo looks anew: who has just written a key wants to see it counted.
 func (a *Agent) nodeInfo(ctx context.Context) Info {
-	look := a.node.fresh(ctx, infoAge)
+	look := a.node.look(ctx)
 	if look.info == nil {
 		if look.err != nil {
 			return Info{Error: look.err.Error()}

@@ -20,10 +20,8 @@ const (
 	latencyBatch = 200 * time.Microsecond
 	// throughputBatch is the default of MoveOptions.MaxBatch.
 	throughputBatch = 5 * time.Millisecond
-	// latencyDuty is the part of its time that a node gives to batches at most when latency counts, and loneDuty that of
-	// one that gives alone. See loneKeys.
+	// latencyDuty is the part of its time that a node gives to batches at most when latency counts.
 	latencyDuty = 1.0 / 2
-	loneDuty    = 2.0 / 3
 	// lowestShare is how far the guard takes batches down, and lowestDuty how far it takes the duty down. A machine that
 	// is too slow for other reasons does not get better by moving nothing.
 	lowestShare = 1.0 / 4
@@ -111,7 +109,7 @@ func newPace(o MoveOptions) *pace {
 func (p *pace) alone() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.least, p.grown, p.duty = smallestLone, max(p.grown, smallestLone), loneDuty
+	p.least, p.grown = smallestLone, max(p.grown, smallestLone)
 }
 
 // leave lets the next batch go, after a rest. Rests are taken together: a timer is up to a millisecond late, which is

@@ -60,10 +60,10 @@ func TestPace(t *testing.T) {
 			options: latency, takes: times(0.5), slower: true, longest: latencyBatch / 2, busy: latencyDuty / 2,
 		},
 		"a node that gives alone gives more": {
-			options: latency, takes: times(1), alone: true, longest: smallestLone, busy: loneDuty,
+			options: latency, takes: times(1), alone: true, longest: smallestLone, busy: latencyDuty,
 		},
 		"a node that gives alone and answers late gives no more at a time than others": {
-			options: latency, takes: times(1), alone: true, slower: true, longest: smallest, busy: loneDuty / 2,
+			options: latency, takes: times(1), alone: true, slower: true, longest: smallest, busy: latencyDuty / 2,
 		},
 		"where throughput counts nobody rests": {
 			options: fast, takes: times(1), longest: throughputBatch, busy: 1,

@@ -17,16 +17,18 @@ import (
 )
 
 const (
-	// bareKeys are the keys of one bare MIGRATE: as many as our mover begins with.
-	bareKeys  = 16
 	bareTime  = 5 * time.Second
 	bareSlots = 400 // of each source, whose keys are sent
 )
+
+// bareKeys are the keys of one bare MIGRATE: fewer and more than the 16 that our mover begins with.
+var bareKeys = []int{4, 8, 16, 32}
 
 // bareRun is MIGRATE beside the probe, and nothing else: no mover, no slot that changes hands, no key that goes. What the
 // client notices of that is what servers of this kind make of it on this machine, whoever asks them.
 type bareRun struct {
 	masters      int // afterwards, if it moved anything: three sources when four, one when three
+	keys         int // of one MIGRATE
 	rate         float64
 	each         latencies // of one MIGRATE
 	idle, moving latencies
@@ -41,10 +43,10 @@ func (b *bout) bare(t *testing.T, round int) {
 	defer client.stop(t)
 	time.Sleep(warmUp)
 	for _, masters := range []int{4, 3} {
-		r := bareRun{masters: masters}
+		var asked float64
 		for _, peer := range b.row(b.movers[0].name, masters, true) {
 			if peer.round == round {
-				r.rate = askedSpeed * float64(peer.keys) / peer.wall.Seconds()
+				asked = askedSpeed * float64(peer.keys) / peer.wall.Seconds()
 			}
 		}
 		a.await(t, 3)
@@ -52,17 +54,21 @@ func (b *bout) bare(t *testing.T, round int) {
 		if masters == primaries {
 			sources = last
 		}
-		senders := a.lend(t, sources)
-		client.cut(t)
-		time.Sleep(idleTime)
-		r.idle = client.cut(t)
-		stop := polite(t)
-		r.each = send(t, senders, r.rate)
-		stop()
-		r.moving = client.cut(t)
-		a.forgetLent(t, senders)
-		b.bares = append(b.bares, r)
-		t.Logf("bare MIGRATE from %d at %.0f keys/s: each %s; idle %s, moving %s", sources, r.rate, r.each, r.idle, r.moving)
+		for _, keys := range bareKeys {
+			r := bareRun{masters: masters, keys: keys}
+			senders := a.lend(t, sources, keys)
+			client.cut(t)
+			time.Sleep(idleTime)
+			r.idle = client.cut(t)
+			stop := polite(t)
+			r.each, r.rate = send(t, senders, asked)
+			stop()
+			r.moving = client.cut(t)
+			a.forgetLent(t, senders)
+			b.bares = append(b.bares, r)
+			t.Logf("bare MIGRATE of %d keys from %d at %.0f keys/s: each %s; idle %s, moving %s",
+				keys, sources, r.rate, r.each, r.idle, r.moving)
+		}
 	}
 	a.verify(t)
 }
@@ -74,8 +80,8 @@ type lender struct {
 	batch [][]string // MIGRATEs, each of keys of one slot
 }
 
-// lend has the last primary import slots of so many others, and makes the commands.
-func (a *arena) lend(t *testing.T, sources int) []*lender {
+// lend has the last primary import slots of so many others, and makes the commands, each of so many keys at most.
+func (a *arena) lend(t *testing.T, sources, atOnce int) []*lender {
 	t.Helper()
 	v, err := a.observe(t.Context())
 	if err != nil {
@@ -99,7 +105,7 @@ func (a *arena) lend(t *testing.T, sources int) []*lender {
 			l.slots = append(l.slots, n)
 		}
 		for _, keys := range a.keysOf(slots) {
-			for some := range slices.Chunk(keys, bareKeys) {
+			for some := range slices.Chunk(keys, atOnce) {
 				l.batch = append(l.batch, slices.Concat(head, some))
 			}
 		}
@@ -119,13 +125,13 @@ func (a *arena) keysOf(slots cluster.SlotSet) [][]string {
 	return slices.DeleteFunc(in, func(keys []string) bool { return len(keys) == 0 })
 }
 
-// send sends so many keys a second, from each lender in turn.
-func send(t *testing.T, lenders []*lender, rate float64) latencies {
+// send sends so many keys a second, from each lender in turn, or as many as it can: it says how many.
+func send(t *testing.T, lenders []*lender, asked float64) (latencies, float64) {
 	t.Helper()
 	runtime.LockOSThread() // as the probe does: timers of Go are a millisecond late
 	defer runtime.UnlockOSThread()
 	var took []time.Duration
-	begun, due := time.Now(), time.Now()
+	sum, begun, due := 0, time.Now(), time.Now()
 	for n := 0; time.Since(begun) < bareTime; n++ {
 		for wait := time.Until(due); wait > 0; wait = time.Until(due) {
 			left := syscall.NsecToTimespec(int64(wait))
@@ -134,7 +140,7 @@ func send(t *testing.T, lenders []*lender, rate float64) latencies {
 		l := lenders[n%len(lenders)]
 		words := l.batch[n/len(lenders)%len(l.batch)]
 		keys := len(words) - slices.Index(words, "KEYS") - 1
-		due = due.Add(time.Duration(float64(keys) / rate * float64(time.Second)))
+		due = due.Add(time.Duration(float64(keys) / asked * float64(time.Second)))
 		sent := time.Now()
 		l.wire.send(words...)
 		err := l.wire.flush()
@@ -148,10 +154,11 @@ func send(t *testing.T, lenders []*lender, rate float64) latencies {
 		if err != nil {
 			t.Fatalf("bare MIGRATE: %v", err)
 		}
-		took = append(took, time.Since(sent))
+		took, sum = append(took, time.Since(sent)), sum+keys
 	}
+	rate := float64(sum) / time.Since(begun).Seconds()
 	slices.Sort(took)
-	return latencies{Requests: len(took), P50: took[len(took)/2], P99: took[len(took)*99/100], Max: took[len(took)-1]}
+	return latencies{Requests: len(took), P50: took[len(took)/2], P99: took[len(took)*99/100], Max: took[len(took)-1]}, rate
 }
 
 // forgetLent throws the copies away. The last primary has nothing else while it owns no slot.
@@ -170,25 +177,31 @@ func (b *bout) bareTable(out *strings.Builder) {
 	if len(b.bares) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\nNo mover: MIGRATE of up to %d keys of a slot, copied, evenly, as fast as is asked of a mover; no slot changes "+
-		"hands. It is what a client notices of MIGRATE itself.\n\n| bare MIGRATE beside %d op/s | keys/s | one takes p50 / p99 / "+
-		"max ms | idle p50 / p99 / max ms | moving p50 / p99 / max ms | p99 moving ÷ idle |\n|---|---|---|---|---|---|\n",
-		bareKeys, probeRate)
+	fmt.Fprintf(out, "\nNo mover: MIGRATE of keys of a slot, copied, evenly, as fast as is asked of a mover; no slot changes hands. "+
+		"It is what a client notices of MIGRATE itself.\n\n| bare MIGRATE beside %d op/s | keys of each | keys/s | one takes p50 / "+
+		"p99 / max ms | idle p50 / p99 / max ms | moving p50 / p99 / max ms | p99 moving ÷ idle |\n|---|---|---|---|---|---|---|\n",
+		probeRate)
 	for _, masters := range []int{4, 3} {
-		var each, idle, moving row
-		var rates, slower []float64
-		for _, r := range b.bares {
-			if r.masters != masters {
-				continue
-			}
-			each, idle, moving = append(each, run{idle: r.each}), append(idle, run{idle: r.idle}), append(moving, run{idle: r.moving})
-			rates = append(rates, r.rate)
-			slower = append(slower, float64(r.moving.P99)/float64(max(1, r.idle.P99)))
+		for _, keys := range bareKeys {
+			bareRow(out, masters, keys, slices.DeleteFunc(slices.Clone(b.bares), func(r bareRun) bool {
+				return r.masters != masters || r.keys != keys
+			}))
 		}
-		of := func(r run) latencies { return r.idle }
-		s := spreadOf(slower)
-		fmt.Fprintf(out, "| from %s | %.0f | %s | %s | %s | %.2f [%.2f..%.2f] |\n",
-			map[int]string{4: "three sources, as in 3 → 4", 3: "one source, as in 4 → 3"}[masters], spreadOf(rates).mid,
-			each.latencies(of), idle.latencies(of), moving.latencies(of), s.mid, s.low, s.high)
 	}
+}
+
+// bareRow is the rounds of one of them.
+func bareRow(out *strings.Builder, masters, keys int, rounds []bareRun) {
+	var each, idle, moving row
+	var rates, slower []float64
+	for _, r := range rounds {
+		each, idle, moving = append(each, run{idle: r.each}), append(idle, run{idle: r.idle}), append(moving, run{idle: r.moving})
+		rates = append(rates, r.rate)
+		slower = append(slower, float64(r.moving.P99)/float64(max(1, r.idle.P99)))
+	}
+	of := func(r run) latencies { return r.idle }
+	s := spreadOf(slower)
+	fmt.Fprintf(out, "| from %s | %d | %.0f | %s | %s | %s | %.2f [%.2f..%.2f] |\n",
+		map[int]string{4: "three sources, as in 3 → 4", 3: "one source, as in 4 → 3"}[masters], keys, spreadOf(rates).mid,
+		each.latencies(of), idle.latencies(of), moving.latencies(of), s.mid, s.low, s.high)
 }

@@ -122,6 +122,17 @@ const (
 	ResizeGranted               // it has done it, and the pod does not say so yet
 )
 
+// Class is of which StorageClass the volume of a pod is. A volume cannot change it.
+type Class struct {
+	// Has is the class of the volume; "" when it has none, or there is no volume.
+	Has string
+	// Wants is the one that the spec names; what the volume has when the spec names none.
+	Wants string
+}
+
+// Changes says that the volume is to be replaced by one of another class.
+func (c Class) Changes() bool { return c.Has != c.Wants }
+
 // Pod is a Kubernetes pod as far as the rules care.
 type Pod struct {
 	Name    string
@@ -132,8 +143,10 @@ type Pod struct {
 	Zone    string
 	// Volume says that its data is on a volume, which stays when it goes.
 	Volume bool
-	State  PodState
-	Ready  bool
+	// Class is of which StorageClass that volume is, once it is bound.
+	Class Class
+	State PodState
+	Ready bool
 	// Process tells one start of redis in the pod from the next.
 	Process string
 	// MemoryLimit is what redis may take in it at the moment, in bytes; 0: no limit.
@@ -150,7 +163,7 @@ type Pod struct {
 	// Overdue says that it was to be gone long ago: its host does not answer, and nobody has said that it is gone.
 	Overdue bool
 	// Outdated says that it was made from another template than the spec's, or that redis has to be started again to run
-	// with what the spec says (Member.Restart). It is to be replaced.
+	// with what the spec says (Member.Restart). A pod that never ran, or does not any more, is helped by another one.
 	Outdated bool
 	// Resize is how far it has come to the memory and processors of the spec, which change while redis runs.
 	Resize Resize
@@ -162,6 +175,9 @@ type Pod struct {
 	// "" when there is none.
 	Trouble string
 }
+
+// Superseded says that the pod is to be replaced: it was made from another template, or its volume is of another class.
+func (p *Pod) Superseded() bool { return p.Outdated || p.Class.Changes() }
 
 // NeverLinked is the LinkDown of a replica that has not followed its primary since it was started.
 const NeverLinked time.Duration = -1

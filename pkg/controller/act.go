@@ -163,6 +163,9 @@ func (c *Controller) deletePod(ctx context.Context, t target, s plan.DeletePod) 
 		}
 		return c.holdsNothing(ctx, t, s)
 	}
+	if s.WithVolume {
+		return c.deleteWithVolume(ctx, t, s, unneeded)
+	}
 	return c.Pods.Delete(ctx, t.rc, s.Pod, types.UID(s.UID), unneeded)
 }
 
@@ -215,6 +218,8 @@ func (c *Controller) hasEverything(ctx context.Context, t target, primary cluste
 		return fmt.Errorf("its node follows node %s by now, not %s", replica.PrimaryID.Short(), primary.Short())
 	case self.ID != primary || self.Role != cluster.Primary:
 		return fmt.Errorf("node %s is no primary by now: it may have the last copy", primary.Short())
+	case now.Info.Loading:
+		return fmt.Errorf("node %s has been started again, and is loading its data", primary.Short())
 	}
 	return nil
 }

@@ -149,6 +149,10 @@ func (a *apiServer) react(action clienttesting.Action) (bool, runtime.Object, er
 	case clienttesting.GetActionImpl, clienttesting.ListActionImpl:
 		return clienttesting.ObjectReaction(a.tracker)(action)
 	}
+	if deletion, ok := action.(clienttesting.DeleteActionImpl); ok && len(deletion.DeleteOptions.DryRun) > 0 {
+		_, err := a.mayGo(deletion)
+		return true, nil, err
+	}
 	var answer runtime.Object
 	err := a.life.write("api "+what, func() (err error) {
 		answer, err = a.change(action)
@@ -275,28 +279,40 @@ func (a *apiServer) update(action clienttesting.UpdateActionImpl) (runtime.Objec
 }
 
 func (a *apiServer) remove(action clienttesting.DeleteActionImpl) error {
-	gvr, ns, name := action.GetResource(), action.GetNamespace(), action.GetName()
-	live, err := a.tracker.Get(gvr, ns, name)
+	gvr := action.GetResource()
+	live, err := a.mayGo(action)
 	if err != nil {
 		return err
 	}
-	m := accessor(live)
-	if p := action.DeleteOptions.Preconditions; p == nil || p.UID == nil || p.ResourceVersion == nil {
-		return apierrors.NewBadRequest("safety rule S6: a deletion without preconditions")
-	} else if *p.UID != m.GetUID() || *p.ResourceVersion != m.GetResourceVersion() {
-		return conflict(gvr, name)
-	}
 	if grace := action.DeleteOptions.GracePeriodSeconds; grace != nil && *grace == 0 {
-		a.note(gvr, m)
-		return a.tracker.Delete(gvr, ns, name)
+		a.note(gvr, accessor(live))
+		return a.tracker.Delete(gvr, action.GetNamespace(), action.GetName())
 	}
 	return a.end(gvr, live)
 }
 
-// end deletes an object: a pod that has a node stops first.
+// mayGo is the object that is to be deleted, when it is the one that is meant.
+func (a *apiServer) mayGo(action clienttesting.DeleteActionImpl) (runtime.Object, error) {
+	gvr, name := action.GetResource(), action.GetName()
+	live, err := a.tracker.Get(gvr, action.GetNamespace(), name)
+	if err != nil {
+		return nil, err
+	}
+	m := accessor(live)
+	if p := action.DeleteOptions.Preconditions; p == nil || p.UID == nil || p.ResourceVersion == nil {
+		return nil, apierrors.NewBadRequest("safety rule S6: a deletion without preconditions")
+	} else if *p.UID != m.GetUID() || *p.ResourceVersion != m.GetResourceVersion() {
+		return nil, conflict(gvr, name)
+	}
+	return live, nil
+}
+
+// end deletes an object: a pod that has a node stops first, and a claim that such a pod uses is kept until then.
 func (a *apiServer) end(gvr schema.GroupVersionResource, live runtime.Object) error {
 	m := accessor(live)
-	if pod, ok := live.(*corev1.Pod); ok && pod.Spec.NodeName != "" && pod.Status.Phase != corev1.PodFailed {
+	pod, isPod := live.(*corev1.Pod)
+	claim, isClaim := live.(*corev1.PersistentVolumeClaim)
+	if isPod && pod.Spec.NodeName != "" && pod.Status.Phase != corev1.PodFailed || isClaim && a.inUse(claim) {
 		if m.GetDeletionTimestamp() == nil {
 			m.SetDeletionTimestamp(&metav1.Time{Time: a.now()})
 		}
@@ -304,6 +320,48 @@ func (a *apiServer) end(gvr schema.GroupVersionResource, live runtime.Object) er
 	}
 	a.note(gvr, m)
 	return a.tracker.Delete(gvr, m.GetNamespace(), m.GetName())
+}
+
+// inUse says that a pod that has a node uses the claim.
+func (a *apiServer) inUse(claim *corev1.PersistentVolumeClaim) bool {
+	gvr := corev1.SchemeGroupVersion.WithResource("pods")
+	list, err := a.tracker.List(gvr, corev1.SchemeGroupVersion.WithKind("Pod"), claim.Namespace)
+	if err != nil {
+		panic(err)
+	}
+	pods, ok := list.(*corev1.PodList)
+	return ok && slices.ContainsFunc(pods.Items, func(p corev1.Pod) bool {
+		return p.Spec.NodeName != "" && claimIn(&p) == claim.Name
+	})
+}
+
+// claimIn is the claim that a pod uses; "" when it uses none.
+func claimIn(pod *corev1.Pod) string {
+	for _, v := range pod.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			return v.PersistentVolumeClaim.ClaimName
+		}
+	}
+	return ""
+}
+
+// release ends the claims that are to go and that no pod uses any more.
+func (a *apiServer) release() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	gvr := corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims")
+	list, err := a.tracker.List(gvr, corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), metav1.NamespaceAll)
+	if err != nil {
+		panic(err)
+	}
+	claims, _ := list.(*corev1.PersistentVolumeClaimList)
+	for i := range claims.Items {
+		if c := &claims.Items[i]; c.DeletionTimestamp != nil {
+			if err := a.end(gvr, c); err != nil {
+				panic(err)
+			}
+		}
+	}
 }
 
 func (a *apiServer) store(gvr schema.GroupVersionResource, obj runtime.Object) error {

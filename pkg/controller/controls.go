@@ -40,6 +40,10 @@ type ObjectControl interface {
 	Grow(
 		ctx context.Context, rc *redisv1.RedisCluster, claim *corev1.PersistentVolumeClaim, size resource.Quantity,
 	) error
+	// DeleteClaim deletes exactly this claim, once first has deleted what uses it.
+	DeleteClaim(
+		ctx context.Context, rc *redisv1.RedisCluster, claim *corev1.PersistentVolumeClaim, first func() error,
+	) error
 }
 
 // RevisionControl keeps the history of a cluster.

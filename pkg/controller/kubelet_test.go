@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
@@ -21,6 +22,7 @@ import (
 func (f *fixture) tick() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.api.release()
 	for _, p := range f.places {
 		f.obey(p)
 		p.world.Tick()
@@ -44,7 +46,7 @@ func (f *fixture) obey(p *place) {
 				continue
 			}
 			secrets, ready := f.mount(p.namespace)
-			if !ready {
+			if !ready || !f.attach(p, pod, ordinal) {
 				continue
 			}
 			secrets.uid, secrets.server = pod.UID, f.newServer(p.namespace)
@@ -113,7 +115,6 @@ func (f *fixture) tell(p *place) {
 		if pod.Spec.NodeName != m.Pod.Host || !equality.Semantic.DeepEqual(pod.Status, status) {
 			edit(f.api, p.namespace, pod.Name, func(live *corev1.Pod) { live.Spec.NodeName, live.Status = m.Pod.Host, status })
 		}
-		f.bind(pod)
 	}
 	for name, s := range p.started {
 		if slices.Contains(p.world.Pods(), name) {
@@ -152,20 +153,39 @@ func statusIn(m cluster.Member) corev1.PodStatus {
 	return status
 }
 
-// bind gives the claims of a pod their volumes.
-func (f *fixture) bind(pod *corev1.Pod) {
-	for _, v := range pod.Spec.Volumes {
-		if v.PersistentVolumeClaim == nil {
-			continue
+// noClass is a StorageClass that does not exist.
+const noClass = "none"
+
+// attach gives a pod its volume, and says whether it has one. A claim that is another one by now has an empty volume.
+func (f *fixture) attach(p *place, pod *corev1.Pod, ordinal int) bool {
+	name := claimIn(pod)
+	if name == "" {
+		return true
+	}
+	claim, ok := find[*corev1.PersistentVolumeClaim](f.api, pod.Namespace, name)
+	switch {
+	case !ok || claim.DeletionTimestamp != nil:
+		return false
+	case ptr.Deref(claim.Spec.StorageClassName, "") == noClass:
+		if len(pod.Status.Conditions) == 0 {
+			edit(f.api, pod.Namespace, pod.Name, func(live *corev1.Pod) {
+				live.Status.Conditions = []corev1.PodCondition{{
+					Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "unbound claims",
+				}}
+			})
+			edit(f.api, claim.Namespace, claim.Name, func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimPending })
 		}
-		claim, ok := find[*corev1.PersistentVolumeClaim](f.api, pod.Namespace, v.PersistentVolumeClaim.ClaimName)
-		if !ok || claim.Status.Phase == corev1.ClaimBound {
-			continue
-		}
+		return false
+	case claim.Status.Phase != corev1.ClaimBound:
 		edit(f.api, claim.Namespace, claim.Name, func(c *corev1.PersistentVolumeClaim) {
 			c.Spec.VolumeName, c.Status.Phase = "volume-of-"+c.Name, corev1.ClaimBound
 		})
 	}
+	if last, known := p.volumes[name]; known && last != claim.UID {
+		p.world.Wipe(ordinal)
+	}
+	p.volumes[name] = claim.UID
+	return true
 }
 
 // outer is an address as others see it: every world uses 10.0.x.y.

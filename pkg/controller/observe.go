@@ -87,9 +87,11 @@ func (c *Controller) memberOf(rc *redisv1.RedisCluster, pod *corev1.Pod, hosts h
 	if m.Pod.Outdated {
 		m.Pod.Resize, m.Pod.ResizeStall = c.resizeOf(rc, pod)
 	}
-	m.Pod.Outdated = m.Pod.Outdated && m.Pod.Resize == cluster.ResizeNone || c.outgrown(rc, pod)
+	claim := c.claimOf(rc, m.Pod.Ordinal)
+	m.Pod.Class = classOf(rc, claim)
+	m.Pod.Outdated = m.Pod.Outdated && m.Pod.Resize == cluster.ResizeNone || c.outgrown(pod, claim)
 	if m.Pod.State == cluster.PodPending {
-		m.Pod.Trouble += c.claimTrouble(rc, pod)
+		m.Pod.Trouble += claimTrouble(pod, claim)
 	}
 	m.Unseen = "its container redis is not running"
 	if m.Pod.State == cluster.PodTerminating && !running(pod) {

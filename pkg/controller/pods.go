@@ -104,13 +104,8 @@ func containerTrouble(s corev1.ContainerStatus) string {
 }
 
 // claimTrouble says which volume an unschedulable pod waits for: the scheduler does not name its class.
-func (c *Controller) claimTrouble(rc *redisv1.RedisCluster, pod *corev1.Pod) string {
-	stores, err := c.stores(rc.Namespace)
-	if err != nil || rc.Spec.Storage.Type != redisv1.StoragePersistent || troubleOf(pod) == "" {
-		return ""
-	}
-	claim, err := stores.Claims.PersistentVolumeClaims(rc.Namespace).Get(rc.ClaimName(ordinalOf(pod)))
-	if err != nil || claim.Status.Phase != corev1.ClaimPending {
+func claimTrouble(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) string {
+	if troubleOf(pod) == "" || claim == nil || claim.Status.Phase != corev1.ClaimPending {
 		return ""
 	}
 	class := "the default class"

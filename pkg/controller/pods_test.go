@@ -241,7 +241,7 @@ func TestClaimTrouble(t *testing.T) {
 				f.caches.fill(f.api)
 			}
 		}
-		if got := f.c.claimTrouble(defaulted(tc.storage), tc.pod); got != tc.want {
+		if got := claimTrouble(tc.pod, f.c.claimOf(defaulted(tc.storage), 2)); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}

@@ -109,7 +109,7 @@ func placementOf(rc *redisv1.RedisCluster, v cluster.View) (redisv1.NodesPlaceme
 func updateOf(rc *redisv1.RedisCluster, v cluster.View) *redisv1.UpdateStatus {
 	s := &redisv1.UpdateStatus{Revision: objects.UpdateHash(rc)}
 	for _, m := range v.Members {
-		if !m.Pod.Outdated {
+		if !m.Pod.Superseded() {
 			s.UpdatedPods++
 		}
 	}
@@ -119,7 +119,7 @@ func updateOf(rc *redisv1.RedisCluster, v cluster.View) *redisv1.UpdateStatus {
 func nodeStatus(m cluster.Member) redisv1.NodeStatus {
 	n := redisv1.NodeStatus{
 		PodName: m.Pod.Name, IP: m.Pod.IP, Host: m.Pod.Host, Zone: m.Pod.Zone, Role: redisv1.RoleNone,
-		Outdated: m.Pod.Outdated, Resizing: m.Pod.Resize != cluster.ResizeNone,
+		Outdated: m.Pod.Superseded(), StorageClass: m.Pod.Class.Has, Resizing: m.Pod.Resize != cluster.ResizeNone,
 	}
 	if !m.Seen() {
 		return n

@@ -54,7 +54,7 @@ var reversals = map[string]reversal{
 	"storage.persistence":        {from: edits{onVolumes}, to: persists(redisv1.PersistenceRDB)},
 	"storage.size":               {}, // volumes only grow
 	"hibernate":                  {from: edits{onVolumes}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Hibernate = true }},
-	"storage.storageClassName":   {from: edits{onVolumes}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Storage.StorageClassName = new("other") }},
+	"storage.storageClassName":   {from: edits{onVolumes}, to: inClass("other"), bad: inClass(noClass)},
 	"storage.retention":          {},
 	"config":                     {to: configured("maxmemory-policy", "allkeys-lru"), bad: configured("maxmemory", "1gx")},
 	"config: read at the start":  {to: configured("databases", "4"), bad: configured("no-such-directive", "x")},
@@ -99,6 +99,10 @@ func configured(name, value string) func(*redisv1.RedisCluster) {
 
 func loads(path string) func(*redisv1.RedisCluster) {
 	return func(rc *redisv1.RedisCluster) { rc.Spec.Modules = []redisv1.Module{{Path: path}} }
+}
+
+func inClass(name string) func(*redisv1.RedisCluster) {
+	return func(rc *redisv1.RedisCluster) { rc.Spec.Storage.StorageClassName = new(name) }
 }
 
 func onVolumes(rc *redisv1.RedisCluster) {

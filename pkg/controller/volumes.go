@@ -84,13 +84,8 @@ const resizeBound = 5 * time.Minute
 
 // outgrown says that a pod's volume is larger by now than its file system, and will be until the pod is made anew. One
 // that was made since is not asked for once more.
-func (c *Controller) outgrown(rc *redisv1.RedisCluster, pod *corev1.Pod) bool {
-	stores, err := c.stores(rc.Namespace)
-	if err != nil || rc.Spec.Storage.Type != redisv1.StoragePersistent || !everStarted(pod) {
-		return false
-	}
-	claim, err := stores.Claims.PersistentVolumeClaims(rc.Namespace).Get(rc.ClaimName(ordinalOf(pod)))
-	if err != nil {
+func (c *Controller) outgrown(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) bool {
+	if !everStarted(pod) || claim == nil {
 		return false
 	}
 	return slices.ContainsFunc(claim.Status.Conditions, func(p corev1.PersistentVolumeClaimCondition) bool {
@@ -98,6 +93,19 @@ func (c *Controller) outgrown(rc *redisv1.RedisCluster, pod *corev1.Pod) bool {
 		return p.Type == corev1.PersistentVolumeClaimFileSystemResizePending && p.Status == corev1.ConditionTrue &&
 			pod.CreationTimestamp.Before(&since) && c.Clock.Since(since.Time) > resizeBound
 	})
+}
+
+// claimOf is the claim of an ordinal; nil when there is none. It must not be changed.
+func (c *Controller) claimOf(rc *redisv1.RedisCluster, ordinal int) *corev1.PersistentVolumeClaim {
+	stores, err := c.stores(rc.Namespace)
+	if err != nil || rc.Spec.Storage.Type != redisv1.StoragePersistent {
+		return nil
+	}
+	claim, err := stores.Claims.PersistentVolumeClaims(rc.Namespace).Get(rc.ClaimName(ordinal))
+	if err != nil {
+		return nil
+	}
+	return claim
 }
 
 // claimsOf are the claims that this very RedisCluster has, by name. They must not be changed.

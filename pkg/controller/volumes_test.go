@@ -145,7 +145,7 @@ func TestOutgrown(t *testing.T) {
 		pod := objects.NewPod(rc, 2, objects.Images{})
 		pod.CreationTimestamp = at(tc.created)
 		pod.Status = statusIn(cluster.Member{Pod: cluster.Pod{State: tc.state}})
-		if got := f.c.outgrown(rc, pod); got != tc.want {
+		if got := f.c.outgrown(pod, f.c.claimOf(rc, 2)); got != tc.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -127,7 +127,8 @@ type place struct {
 	number    int
 	namespace string
 	world     *clustertest.World
-	started   map[string]started // by pod
+	started   map[string]started   // by pod
+	volumes   map[string]types.UID // of the claims that the volumes of world are of, by name
 	// generation is the highest that any agent has seen.
 	generation int64
 }
@@ -172,7 +173,7 @@ func newFixtureIn(
 		add(f.api, rc)
 		settings.Ephemeral = rc.Spec.Storage.Type != redisv1.StoragePersistent
 		f.places = append(f.places, &place{
-			number: i, namespace: rc.Namespace, started: map[string]started{}, world: clustertest.New(settings),
+			number: i, namespace: rc.Namespace, started: map[string]started{}, volumes: map[string]types.UID{}, world: clustertest.New(settings),
 		})
 	}
 	f.start()

@@ -87,6 +87,41 @@ func (r target) replaceClaim(ctx context.Context, claim *corev1.PersistentVolume
 	return fmt.Errorf("%w: unbound %s %s was deleted to be made again", ErrStale, r.kind, claim.Name)
 }
 
+// DeleteClaim deletes exactly this claim of the cluster, once first has come to a good end: what uses the claim goes before
+// it does, and stays where the claim could not follow. So the API server is asked beforehand whether it lets it go. Another
+// claim under the name, and a change between the look and the deletion, are ErrStale.
+func (c *ObjectControl) DeleteClaim(
+	ctx context.Context, rc *redisv1.RedisCluster, claim *corev1.PersistentVolumeClaim, first func() error,
+) error {
+	r, err := c.target(claim)
+	if err != nil {
+		return err
+	}
+	live, err := r.get(ctx, claim.Name)
+	if err == nil {
+		err = r.belongs(live, rc)
+	} else if apierrors.IsNotFound(err) {
+		err = fmt.Errorf("%w: it is gone", ErrStale)
+	}
+	if err == nil && live.GetUID() != claim.UID {
+		err = fmt.Errorf("%w: its UID is %s, not %s", ErrStale, live.GetUID(), claim.UID)
+	}
+	if err == nil {
+		rehearsal := metav1.DeleteOptions{Preconditions: preconditions(live), DryRun: []string{metav1.DryRunAll}}
+		err = r.remove(ctx, claim.Name, rehearsal)
+	}
+	if err != nil {
+		return wrap("delete", r.kind, claim.Name, stale(err))
+	}
+	if err = first(); err != nil {
+		return err
+	}
+	if err = r.delete(ctx, live); apierrors.IsNotFound(err) {
+		return nil
+	}
+	return wrap("delete", r.kind, claim.Name, stale(err))
+}
+
 // withSpecOf is the wanted claim with the spec that the live one has: what is bound cannot be changed, but for its
 // size, which Grow changes.
 func withSpecOf(wanted Object, live *corev1.PersistentVolumeClaim) Object {

@@ -8,7 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 )
@@ -126,5 +129,67 @@ func TestEnsureAdoptsAClaim(t *testing.T) {
 		if !strings.Contains(err.Error(), words) {
 			t.Errorf("%q lacks %q", err, words)
 		}
+	}
+}
+
+// A claim goes after what uses it has gone, and only the one that was looked at; what the API server would not let go
+// keeps what uses it from being deleted.
+func TestDeleteClaim(t *testing.T) {
+	t.Parallel()
+	const looks, deletes = "get persistentvolumeclaims, delete persistentvolumeclaims", ", delete persistentvolumeclaims"
+	forbidden := apierrors.NewForbidden(resources[claims].GroupResource(), "data-demo-0", errors.New("not yours"))
+	broken := errors.New("the pod stays")
+	for name, tc := range map[string]struct {
+		live      *corev1.PersistentVolumeClaim
+		refusal   error // of the API server
+		first     error
+		want      error
+		wentFirst bool
+		requests  string
+	}{
+		"it goes":                      {live: bound(), wentFirst: true, requests: looks + deletes},
+		"what is first does not go":    {live: bound(), first: broken, want: broken, wentFirst: true, requests: looks},
+		"it would not be let go":       {live: bound(), refusal: forbidden, want: forbidden, requests: looks},
+		"another one is there by now":  {live: bound(func(c *corev1.PersistentVolumeClaim) { c.UID = "other" }), want: ErrStale, requests: "get persistentvolumeclaims"},
+		"it is somebody else's by now": {live: bound(formers), want: ErrVolumeConflict, requests: "get persistentvolumeclaims"},
+		"it is going":                  {live: bound(func(c *corev1.PersistentVolumeClaim) { c.DeletionTimestamp = &metav1.Time{} }), want: ErrStale, requests: "get persistentvolumeclaims"},
+		"it is gone":                   {want: ErrStale, requests: "get persistentvolumeclaims"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient()
+			if tc.live != nil {
+				client = newClient(tc.live)
+			}
+			if tc.refusal != nil {
+				fails(client, "delete", "persistentvolumeclaims", tc.refusal)
+			}
+			// The fake API deletes at once what is only tried: it has to be there again.
+			rehearsed := false
+			client.PrependReactor("delete", "persistentvolumeclaims", func(a clienttesting.Action) (bool, runtime.Object, error) {
+				deletion, _ := a.(clienttesting.DeleteActionImpl)
+				p := deletion.DeleteOptions.Preconditions
+				if p == nil || *p.UID != "uid-of-data-demo-0" || *p.ResourceVersion != "7" {
+					t.Errorf("it is deleted whatever it is: %+v", p)
+				}
+				tried := len(deletion.DeleteOptions.DryRun) == 1 && deletion.DeleteOptions.DryRun[0] == metav1.DryRunAll
+				if tried == rehearsed {
+					t.Errorf("tried first: %v", tried)
+				}
+				rehearsed = true
+				return tried && tc.refusal == nil, nil, nil
+			})
+			wentFirst := false
+			err := NewObjectControl(client).DeleteClaim(t.Context(), demo(), bound(), func() error {
+				wentFirst = true
+				return tc.first
+			})
+			if !errors.Is(err, tc.want) || wentFirst != tc.wentFirst {
+				t.Errorf("error %v, want %v; first is asked: %v", err, tc.want, wentFirst)
+			}
+			if got := requests(client); got != tc.requests {
+				t.Errorf("requests %s, want %s", got, tc.requests)
+			}
+		})
 	}
 }

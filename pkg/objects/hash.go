@@ -19,8 +19,8 @@ const podFormat = 1
 //
 // It is made from the spec and not from the rendered pod, so that neither another redisnode image nor another version
 // of the operator makes pods out of date. What changes in a running cluster without new pods is left out: config,
-// memory, placement, labels, and the size and class of volumes. It is stable: empty and absent mean the same, and
-// quantities are compared by value (1000m is 1).
+// memory, placement, labels, and the size of volumes; and so is their class, which a pod's claim tells. It is stable:
+// empty and absent mean the same, and quantities are compared by value (1000m is 1).
 func TemplateHash(rc *redisv1.RedisCluster) string {
 	return hashOf(rc, rc.Spec.PodTemplate)
 }
@@ -49,10 +49,14 @@ func hashOf(rc *redisv1.RedisCluster, template corev1.PodTemplateSpec) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// UpdateHash is the hash of all that the spec starts a node with: its pod, and redis.conf, of which some directives
-// are read only then. Who agrees to an update agrees to this.
+// UpdateHash is the hash of all that the spec starts a node with: its pod, redis.conf, of which some directives
+// are read only then, and the class of its volume. Who agrees to an update agrees to this.
 func UpdateHash(rc *redisv1.RedisCluster) string {
-	sum := sha256.Sum256([]byte(TemplateHash(rc) + "\n" + redisConf(rc)))
+	text := TemplateHash(rc) + "\n" + redisConf(rc)
+	if class := rc.Spec.Storage.StorageClassName; class != nil {
+		text += "\nclass " + *class
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }
 

@@ -115,8 +115,9 @@ var outlinedFields = []string{
 }
 
 // notOutlined are the fields in which two specs differ and which a plan says nothing of, sorted.
-func notOutlined(a, b *redisv1.RedisClusterSpec) []string {
-	one, other := fieldsOf(a), fieldsOf(b)
+func notOutlined(a, b redisv1.RedisClusterSpec) []string {
+	a.Storage.StorageClassName, b.Storage.StorageClassName = nil, nil
+	one, other := fieldsOf(&a), fieldsOf(&b)
 	var found []string
 	for _, side := range []map[string]any{one, other} {
 		for name := range side {

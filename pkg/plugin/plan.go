@@ -192,6 +192,7 @@ func (p *prospect) something() bool {
 // outline makes the plan by the operator's own rules.
 func (p *prospect) outline(live []LiveInfo) {
 	view := viewOf(p.rc, live)
+	reclass(&view, p.before, p.rc)
 	if p.otherPods() {
 		p.outdate(&view)
 	}
@@ -210,7 +211,7 @@ func (p *prospect) outline(live []LiveInfo) {
 	if p.rc.Spec.Migration.Balance == redisv1.BalanceBytes && len(o.Moves) > 0 {
 		p.notes = append(p.notes, "spec.migration.balance is Bytes: the operator weighs slots first, and may move others.")
 	}
-	if more := notOutlined(&p.before.Spec, &p.rc.Spec); len(more) > 0 {
+	if more := notOutlined(p.before.Spec, p.rc.Spec); len(more) > 0 {
 		p.notes = append(p.notes, fmt.Sprintf("Not part of the plan, but changed: %s.", strings.Join(more, ", ")))
 	}
 	if p.rc.Spec.Paused {

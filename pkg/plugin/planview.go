@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 
+	"k8s.io/utils/ptr"
+
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
@@ -63,6 +65,21 @@ func viewOf(rc *redisv1.RedisCluster, live []LiveInfo) cluster.View {
 	}
 	slices.Sort(v.Former)
 	return v
+}
+
+// reclass says in a view of the spec after of which class volumes are and are to be. What the status calls outdated is so
+// for its volume, where that is not of the class of the spec before.
+func reclass(v *cluster.View, before, after *redisv1.RedisCluster) {
+	for i, n := range after.Status.Nodes {
+		if n.StorageClass == "" {
+			continue
+		}
+		pod := &v.Members[i].Pod
+		pod.Class = cluster.Class{
+			Has: n.StorageClass, Wants: ptr.Deref(after.Spec.Storage.StorageClassName, n.StorageClass),
+		}
+		pod.Outdated = pod.Outdated && ptr.Deref(before.Spec.Storage.StorageClassName, n.StorageClass) == n.StorageClass
+	}
 }
 
 // selfOf is a node's own line of its table. There are no other lines: the status knows nothing of a node that the node

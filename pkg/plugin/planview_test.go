@@ -38,3 +38,45 @@ func TestPlanOfMoreMemory(t *testing.T) {
 		}
 	}
 }
+
+// Another class of volumes replaces the pods whose volumes are not of it, and only those, also half way and back.
+func TestPlanOfAnotherClass(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		before, after string // "": the spec names none
+		fast          int    // pods that have a volume of that class already
+		steps         int
+		first         string
+	}{
+		"another":               {"slow", "fast", 0, 9, "replacing demo-3 by a pod with a volume of class fast, which it now has of class slow"},
+		"the first that is set": {"", "fast", 0, 9, "replacing demo-3 by a pod with a volume of class fast, which it now has of class slow"},
+		"the one there is":      {"", "slow", 0, 0, ""},
+		"half way":              {"fast", "fast", 1, 7, "replacing demo-3 by a pod with a volume of class fast, which it now has of class slow"},
+		"half way and back":     {"fast", "slow", 1, 2, "demo-0 hands over to demo-5, which is updated, to be replaced"},
+		"any":                   {"fast", "", 1, 0, ""},
+	} {
+		before := converged("default", "demo")
+		before.Spec.Storage.Type = redisv1.StoragePersistent
+		after := before.DeepCopy()
+		for class, rc := range map[*string]*redisv1.RedisCluster{&tc.before: before, &tc.after: after} {
+			if *class != "" {
+				rc.Spec.Storage.StorageClassName = class
+			}
+			for i := range rc.Status.Nodes {
+				n := &rc.Status.Nodes[i]
+				if n.StorageClass = "slow"; i < tc.fast {
+					n.StorageClass = "fast"
+				}
+				n.Outdated = tc.before != "" && n.StorageClass != tc.before
+			}
+		}
+		p := &prospect{rc: after, before: before}
+		p.outline(answers(before))
+		if len(p.status.Steps) != tc.steps || tc.steps > 0 && !strings.HasPrefix(p.status.Steps[0], tc.first) {
+			t.Errorf("%s: %q", name, p.status.Steps)
+		}
+		if len(p.notes) > 0 {
+			t.Errorf("%s: %q", name, p.notes)
+		}
+	}
+}

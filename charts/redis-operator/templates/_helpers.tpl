@@ -65,7 +65,7 @@ watched: it reads those it made or that spec.auth.secretName names, one by one.
 - apiGroups: [""]
   resources: [configmaps, serviceaccounts, services]
   verbs: [get, list, watch, create, patch]
-# delete: a claim that was never bound and whose storage class was wrong is made anew.
+# delete: a claim of another storage class than the spec's is made anew.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, create, patch, delete]

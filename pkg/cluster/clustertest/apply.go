@@ -107,11 +107,16 @@ func (w *World) deletePod(s plan.DeletePod) error {
 		return fmt.Errorf("%w: %s cannot be asked, or runs", ErrRefused, s.Pod)
 	case p.node.self().slots != nil:
 		return fmt.Errorf("%w: %s owns slots", ErrRefused, s.Pod)
+	case s.WithVolume && (s.Primary == "" || !w.classOf(p).Changes()):
+		return fmt.Errorf("%w: the volume of %s is to stay", ErrRefused, s.Pod)
 	case w.forsaken(p.node), s.Primary != "" && p.node.self().primary != s.Primary:
 		return fmt.Errorf("%w: the primary of %s is not there", ErrRefused, s.Pod)
 	}
 	p.node.data = dataset{} // nobody will come for what is on its volume
 	w.Stop(s.Pod)
+	if s.WithVolume {
+		w.doom(p)
+	}
 	return nil
 }
 

@@ -19,7 +19,7 @@ func (w *World) Tick() {
 			w.remove(p)
 		case w.flaws[p.made] != "" && w.flaws[p.made] != Lame && p.node == nil && p.State <= cluster.PodRunning:
 			w.falter(p)
-		case p.State == cluster.PodPending && w.now >= p.startAt && !p.stuck && !w.full():
+		case p.State == cluster.PodPending && w.now >= p.startAt && !p.stuck && !w.full() && w.provision(p):
 			w.start(p)
 		case p.State == cluster.PodRunning && p.node == nil && w.now >= p.startAt:
 			p.node = w.load(p)
@@ -54,7 +54,7 @@ func (w *World) invite() {
 
 // create makes a pod that starts some ticks later.
 func (w *World) create(ordinal int) {
-	if slices.ContainsFunc(w.pods, func(p *pod) bool { return p.Ordinal == ordinal }) {
+	if slices.ContainsFunc(w.pods, func(p *pod) bool { return p.Ordinal == ordinal }) || !w.claimFor(ordinal) {
 		return
 	}
 	w.born++
@@ -95,6 +95,7 @@ func (w *World) start(p *pod) {
 	p.State, p.Trouble = cluster.PodRunning, ""
 	p.IP = fmt.Sprintf("10.0.%d.%d", w.born/250, w.born%250+1)
 	p.node = w.load(p)
+	w.bind(p)
 }
 
 // load is the node of a pod's volume at the pod's address, or a new one.
@@ -142,6 +143,7 @@ func (w *World) remove(p *pod) {
 	if w.settings.Ephemeral {
 		delete(w.disks, p.Ordinal)
 	}
+	w.release(p)
 }
 
 // Kill removes a pod at once, as when it is deleted by force. Somebody has to create it again.

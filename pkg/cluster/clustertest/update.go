@@ -32,6 +32,10 @@ func (w *World) Revert() *World {
 
 // falter is a pod of a template with a flaw, which does not run.
 func (w *World) falter(p *pod) {
+	if !w.provision(p) {
+		return
+	}
+	w.bind(p)
 	switch w.flaws[p.made] {
 	case Unpullable:
 		p.Trouble = "container redis: ImagePullBackOff: not found"

@@ -30,6 +30,8 @@ type Settings struct {
 	Scatter bool
 	// Ephemeral forgets everything when a pod goes.
 	Ephemeral bool
+	// Class is of which StorageClass volumes are at first.
+	Class string
 	// Join has new nodes meet those that run, as their agents do.
 	Join bool
 	// Loss is the share of packets that are lost.
@@ -60,7 +62,9 @@ type World struct {
 	room      int // for so many pods; 0: for all
 	pods      []*pod
 	disks     map[int]*node // what the volume of an ordinal holds, when nothing runs on it
-	strays    []*node       // nodes that are in no pod of ours
+	claims    map[int]*claim
+	class     string  // of volumes by the spec; see Reclass
+	strays    []*node // nodes that are in no pod of ours
 	cutAt     stage
 	quiet     int // ticks for which all was in order; clients come some after
 	moved     [2]cluster.SlotSet
@@ -99,7 +103,7 @@ func New(s Settings) *World {
 	}
 	s.StartTime = max(1, s.StartTime)
 	rng := rand.New(rand.NewPCG(s.Seed, 1)) //nolint:gosec // a history that can be repeated
-	return &World{settings: s, rng: rng, disks: map[int]*node{}, flaws: map[int]string{}}
+	return &World{settings: s, rng: rng, disks: map[int]*node{}, claims: map[int]*claim{}, class: s.Class, flaws: map[int]string{}}
 }
 
 // Cluster is a world with a converged cluster: the first pods are the primaries, in the order of their slots.
@@ -156,7 +160,7 @@ func (w *World) View() cluster.View {
 	for _, p := range w.pods {
 		m := cluster.Member{Pod: p.Pod}
 		m.Pod.Outdated = p.Outdated || p.made != w.template
-		m.Pod.Volume = !w.settings.Ephemeral
+		m.Pod.Volume, m.Pod.Class = !w.settings.Ephemeral, w.classOf(p)
 		if slices.Contains(w.shut, p.Host) {
 			m.Pod.HostShut = "cordoned"
 		}
@@ -185,7 +189,7 @@ func (w *World) View() cluster.View {
 			v.Volumes = append(v.Volumes, p.Ordinal)
 		}
 		slices.Sort(v.Volumes)
-		v.Volumes = slices.Compact(v.Volumes)
+		v.Volumes = slices.DeleteFunc(slices.Compact(v.Volumes), w.doomed)
 	}
 	w.drift(&v)
 	return v.SetAside()
@@ -332,8 +336,8 @@ func Describe(v cluster.View) string {
 	var b strings.Builder
 	states := []string{"pending", "running", "terminating", "ended"}
 	for _, m := range v.Members {
-		fmt.Fprintf(&b, "%s %s on %s/%s ip=%s outdated=%v %s\n", m.Pod.Name, states[m.Pod.State], m.Pod.Zone, m.Pod.Host,
-			m.Pod.IP, m.Pod.Outdated, m.Pod.Trouble)
+		fmt.Fprintf(&b, "%s %s on %s/%s ip=%s outdated=%v class=%v %s\n", m.Pod.Name, states[m.Pod.State], m.Pod.Zone, m.Pod.Host,
+			m.Pod.IP, m.Pod.Outdated, m.Pod.Class, m.Pod.Trouble)
 		if m.Info == nil {
 			fmt.Fprintf(&b, "  not seen: %s\n", m.Unseen)
 			continue

@@ -94,6 +94,9 @@ type (
 		// Primary is who has all that the replica in the pod has, which need not be in sync: the rule relies on it to be
 		// there; "" when it relies on nobody.
 		Primary cluster.NodeID
+		// WithVolume says that its volume goes with it, so that the next one is of the class of the spec: Primary is set, and
+		// has all that is on it.
+		WithVolume bool
 		// KeepsVolume says that the rule relies on what the node has being on a volume that stays: it may own slots.
 		KeepsVolume bool
 	}

@@ -201,7 +201,7 @@ func (f *foreseer) take(d Decision) {
 	case CreatePods:
 		f.create(s.Ordinals)
 	case DeletePod:
-		f.delete(s, d.Message)
+		f.delete(s, d)
 	case AddSlots:
 		for _, g := range s.Grants {
 			f.self(g.Node).Slots = f.self(g.Node).Slots.Union(g.Slots)
@@ -232,10 +232,10 @@ func (f *foreseer) take(d Decision) {
 }
 
 // delete takes a pod away, or makes it anew.
-func (f *foreseer) delete(s DeletePod, message string) {
-	if s.Primary != "" {
+func (f *foreseer) delete(s DeletePod, d Decision) {
+	if d.Reason == RollingUpdate {
 		f.renew(s.Pod)
-		f.say(message)
+		f.say(d.Message)
 		return
 	}
 	f.deletes = append(f.deletes, s.Pod)
@@ -259,11 +259,11 @@ func (f *foreseer) resize(pod string) {
 	}
 }
 
-// renew makes a pod one of the spec's template.
+// renew makes a pod one of the spec's template, with a volume of the spec's class.
 func (f *foreseer) renew(pod string) {
 	for i := range f.v.Members {
-		if f.v.Members[i].Pod.Name == pod {
-			f.v.Members[i].Pod.Outdated, f.v.Members[i].Restart = false, nil
+		if m := &f.v.Members[i]; m.Pod.Name == pod {
+			m.Pod.Outdated, m.Pod.Class.Has, m.Restart = false, m.Pod.Class.Wants, nil
 		}
 	}
 	f.out.PodsReplaced = append(f.out.PodsReplaced, pod)

@@ -93,11 +93,19 @@ func staying(v cluster.View) []cluster.Member {
 	})
 }
 
+// deleteSurplus deletes a pod of more than are wanted. The volume of a replica goes with it when it is of another class
+// than the spec's: the next pod of its ordinal would be replaced for it.
 func deleteSurplus(m cluster.Member, wanted int) Decision {
+	step := DeletePod{Pod: m.Pod.Name, UID: m.Pod.UID, NeverStarted: unstarted(m)}
+	goes := m.Pod.Name + " goes"
+	if m.Role() == cluster.Replica && m.Pod.Class.Changes() {
+		step.Primary, step.WithVolume = m.Follows(), true
+		goes += fmt.Sprintf(", and its volume of %s", className(m.Pod.Class.Has))
+	}
 	return Decision{
-		Step:    DeletePod{Pod: m.Pod.Name, UID: m.Pod.UID, NeverStarted: unstarted(m)},
+		Step:    step,
 		Reason:  DeletingSurplusPod,
-		Message: fmt.Sprintf("%s goes: %s wanted, and it holds nothing that is needed", m.Pod.Name, areWanted(wanted)),
+		Message: fmt.Sprintf("%s: %s wanted, and it holds nothing that is needed", goes, areWanted(wanted)),
 		Requeue: requeueForming,
 	}
 }

@@ -20,7 +20,7 @@ func (r *run) proper(view cluster.View, d plan.Decision) {
 	}
 	switch s := d.Step.(type) {
 	case plan.DeletePod:
-		r.mayGo(view, s)
+		r.mayGo(view, d, s)
 	case plan.AddSlots:
 		if unseen || stranger {
 			r.fail("slots are given by an incomplete view")
@@ -92,7 +92,7 @@ func (r *run) mayPromote(view cluster.View, s plan.Failover) {
 		return
 	}
 	for _, other := range view.Members {
-		unlinked := !other.Info.LinkUp && (!other.Pod.Outdated || other.Pod.Name == s.Pod)
+		unlinked := !other.Info.LinkUp && (!other.Pod.Superseded() || other.Pod.Name == s.Pod)
 		if !other.Live() || unlinked || !other.Info.StateOK || len(other.Info.Self().Open) > 0 {
 			r.fail("%s takes over by plan while %s is not well", m.Pod.Name, other.Pod.Name)
 		}
@@ -100,7 +100,7 @@ func (r *run) mayPromote(view cluster.View, s plan.Failover) {
 	if r.wanted.Closed != "" {
 		r.fail("%s takes over by plan while no window is open", m.Pod.Name)
 	}
-	if m.Pod.Outdated && !r.wanted.Failback {
+	if m.Pod.Superseded() && !r.wanted.Failback {
 		r.fail("%s takes over by an update, and is not updated", m.Pod.Name)
 	}
 }
@@ -109,14 +109,14 @@ func (r *run) mayPromote(view cluster.View, s plan.Failover) {
 // be replaced as well: one at a time is missed.
 func (r *run) mayRoll(view cluster.View, m cluster.Member, s plan.DeletePod) {
 	primary, _ := view.Member(s.Primary)
-	if !primary.Live() || m.Follows() != s.Primary || !view.Served() || !m.Pod.Outdated {
+	if !primary.Live() || m.Follows() != s.Primary || !view.Served() || !m.Pod.Superseded() {
 		r.fail("%s is replaced, whose primary is not there, or who need not be", s.Pod)
 	}
 	if bound := m.Pod.Volume && m.Pod.HostShut != ""; bound || r.wanted.Closed != "" && m.Info.LinkUp && m.Pod.Ready {
 		r.fail("%s is replaced while no window is open, or where it would not come back", s.Pod)
 	}
 	for _, other := range view.Members {
-		if !other.Live() || (!other.Info.LinkUp || !other.Pod.Ready) && !other.Pod.Outdated {
+		if !other.Live() || (!other.Info.LinkUp || !other.Pod.Ready) && !other.Pod.Superseded() {
 			r.fail("%s is replaced while %s is not well", s.Pod, other.Pod.Name)
 		}
 	}
@@ -149,9 +149,12 @@ func (r *run) mayMove(view cluster.View, s plan.MoveSlots) {
 }
 
 // mayGo says what pod may be deleted.
-func (r *run) mayGo(view cluster.View, s plan.DeletePod) {
+func (r *run) mayGo(view cluster.View, d plan.Decision, s plan.DeletePod) {
 	i := slices.IndexFunc(view.Members, func(m cluster.Member) bool { return m.Pod.Name == s.Pod })
 	m := view.Members[i]
+	if primary, _ := view.Member(s.Primary); s.WithVolume && (!m.Pod.Class.Changes() || !primary.Live()) {
+		r.fail("the volume of %s goes, which is right, or may have a last copy", s.Pod)
+	}
 	switch {
 	case s.KeepsVolume:
 		if !r.wanted.Hibernate || r.settings.Ephemeral {
@@ -163,7 +166,7 @@ func (r *run) mayGo(view cluster.View, s plan.DeletePod) {
 		if !view.Served() && r.wanted.Bootstrapped && !slices.Contains(view.Volumes, m.Pod.Ordinal) {
 			r.fail("%s may have a last copy", s.Pod)
 		}
-	case s.Primary != "":
+	case d.Reason == plan.RollingUpdate:
 		r.mayRoll(view, m, s)
 	case m.Info == nil || view.Claimed(m.ID()):
 		r.fail("%s may own slots", s.Pod)

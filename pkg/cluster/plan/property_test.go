@@ -89,6 +89,7 @@ type run struct {
 	edited   bool
 	knob     int // that the spec wants
 	size     int // of pods
+	class    string
 	least    int // primaries, when the number is changed
 }
 
@@ -312,7 +313,7 @@ func (r *run) whole(view cluster.View) {
 	}
 	for _, m := range view.Members {
 		held := r.wanted.HoldPrimaries && (m.Role() == cluster.Primary || r.wanted.Replicas == 0)
-		if m.Pod.Outdated && !held || m.Pod.AgentOutdated {
+		if m.Pod.Superseded() && !held || m.Pod.AgentOutdated {
 			r.fail("converged is not so: %s is outdated", m.Pod.Name)
 		}
 	}

@@ -11,9 +11,10 @@ import (
 )
 
 // TestInvariants_Updating changes the template of pods again and again, to good ones and bad ones, to smaller and larger
-// ones, while windows open and close and hosts are cordoned. Some steps are decided on views that are past. Not one key
-// is lost, nothing that is well is disturbed while no window is open, and in the end all pods are of the template and
-// the size of the end.
+// ones, and the class of their volumes, while windows open and close and hosts are cordoned; all pods at once are
+// deleted in the middle of it. Some steps are decided on views that are past, and an operator that has deleted a pod may
+// not come to its volume. Not one key is lost, nothing that is well is disturbed while no window is open, and in the end
+// all pods are of the template, the size and the class of the end.
 func TestInvariants_Updating(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -42,11 +43,16 @@ func TestInvariants_Updating(t *testing.T) {
 				r.whole(view)
 				r.complete()
 				r.sized()
+				r.classed()
 				return
 			}
 			if changes > 0 && rapid.IntRange(0, 12).Draw(t, "change?") == 0 {
 				changes--
 				r.changeTemplate(changes == 0)
+			}
+			if changes > 0 && rapid.IntRange(0, 40).Draw(t, "all at once?") == 0 && !r.settings.Ephemeral {
+				r.note("   all pods are deleted")
+				r.world.Kill(r.world.Pods()...)
 			}
 			r.world.Tick()
 		}
@@ -72,8 +78,23 @@ func (r *run) maintain(more bool) {
 	}
 }
 
-// changeTemplate changes what pods are made of, or their size; the last time to something good.
+// changeTemplate changes what pods are made of, their size, or the class of their volumes; the last time to something
+// good.
 func (r *run) changeTemplate(last bool) {
+	if rapid.IntRange(0, 2).Draw(r.t, "class?") == 0 && (!last || !r.world.Flawed()) {
+		classes := []string{"", "fast", "slow", clustertest.NoClass}
+		if last {
+			classes = classes[:3]
+		}
+		r.class = rapid.SampledFrom(classes).Draw(r.t, "class")
+		r.note("   class: %s", r.class)
+		r.world.Reclass(r.class)
+		return
+	}
+	if last && r.class == clustertest.NoClass {
+		r.class = "fast"
+		r.world.Reclass(r.class)
+	}
 	if rapid.IntRange(0, 2).Draw(r.t, "resize?") == 0 && (!last || !r.world.Flawed()) {
 		r.size = rapid.IntRange(0, 3).Draw(r.t, "size")
 		kubelets := rapid.SampledFrom([]clustertest.Kubelets{clustertest.Roomy, clustertest.Full, clustertest.Small}).Draw(r.t, "kubelets")
@@ -106,6 +127,16 @@ func (r *run) sized() {
 	for _, pod := range r.world.Pods() {
 		if given := r.world.Given(pod); given != r.size {
 			r.fail("%s has the size %d, want %d", pod, given, r.size)
+		}
+	}
+}
+
+// classed fails unless every pod has a volume of the class of the spec.
+func (r *run) classed() {
+	classes := r.world.Classes()
+	for _, m := range r.world.View().Members {
+		if class := classes[m.Pod.Ordinal]; !r.settings.Ephemeral && class != r.class {
+			r.fail("%s has a volume of class %q, want %q", m.Pod.Name, class, r.class)
 		}
 	}
 }

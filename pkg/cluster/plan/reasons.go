@@ -12,7 +12,7 @@ const (
 	// ReplacingBrokenPod means that Redis does not run in a pod of an older spec, and the pod is replaced by one of the
 	// new spec.
 	ReplacingBrokenPod = "ReplacingBrokenPod"
-	// RollingUpdate means that pods of an older spec are replaced, one at a time.
+	// RollingUpdate means that pods of an older spec, or with a volume of another class, are replaced, one at a time.
 	RollingUpdate = "RollingUpdate"
 	// ResizingPods means that running pods get the memory and processors of the spec from their kubelets. Redis runs on.
 	ResizingPods = "ResizingPods"

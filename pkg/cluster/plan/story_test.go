@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "write the stories as they go now")
 //	tick N                           time passes without a look
 //	pause, resume, hibernate, wake
 //	update [FLAW]                    the template of pods changes; FLAW is what is wrong with the new one
+//	class NAME                       the class of volumes changes, which is slow at first; none does not exist
 //	revert                           the template is again what it was
 //	supervise, approve               an update waits before primaries, and goes on
 //	cut STAGE                        the next step that moves slots is cut
@@ -110,6 +111,8 @@ func (s *story) do(verb string, words []string) {
 		s.wanted.Paused = verb == "pause"
 	case "update":
 		s.world.Update(strings.Join(words, ""))
+	case "class":
+		s.world.Reclass(words[0])
 	case "revert":
 		s.world.Revert()
 	case "supervise", "approve":
@@ -146,7 +149,7 @@ func (s *story) size(verb string, words []string) {
 	}
 	settings := clustertest.Settings{
 		Ephemeral: has(words, "ephemeral"), Join: has(words, "join"), Atomic: has(words, "atomic"),
-		Pace: s.setting(words, "pace"), MaxBytes: int64(s.setting(words, "max")),
+		Class: "slow", Pace: s.setting(words, "pace"), MaxBytes: int64(s.setting(words, "max")),
 	}
 	switch verb {
 	case "cluster":

@@ -31,7 +31,7 @@ func replaceBrokenPods(w Wanted, v cluster.View) (Decision, bool) {
 	return Decision{}, false
 }
 
-// rollOnePod replaces one pod of another template than the spec's: first replicas, and of those first such as do not
+// rollOnePod replaces one pod of another template than the spec's, or with a volume of another class: first replicas, and of those first such as do not
 // count as a copy; then a primary, once a replica that is updated, in sync, and known to all who vote has taken its
 // place.
 // Invariant: nothing else is wrong: but for what goes with a pod that is replaced, no rule would wait for anything, so
@@ -99,7 +99,9 @@ func rollPrimary(w Wanted, v cluster.View) (Decision, bool) {
 // roll replaces a replica. The pod that is missing then is made as any other.
 func roll(v cluster.View, m cluster.Member) Decision {
 	return Decision{
-		Step:    DeletePod{Pod: m.Pod.Name, UID: m.Pod.UID, Primary: m.Follows()},
+		Step: DeletePod{
+			Pod: m.Pod.Name, UID: m.Pod.UID, Primary: m.Follows(), WithVolume: m.Pod.Class.Changes(),
+		},
 		Reason:  RollingUpdate,
 		Message: fmt.Sprintf("replacing %s by a pod %s (%s)", m.Pod.Name, whatIsNew(m), updateProgress(v)),
 		Requeue: requeueForming,
@@ -108,14 +110,28 @@ func roll(v cluster.View, m cluster.Member) Decision {
 
 // whatIsNew says why a pod is replaced.
 func whatIsNew(m cluster.Member) string {
-	if len(m.Restart) == 0 {
-		return "of the new template"
+	var news []string
+	switch {
+	case len(m.Restart) > 0:
+		names := make([]string, len(m.Restart))
+		for i, d := range m.Restart {
+			names[i] = d.Name
+		}
+		news = append(news, "that starts with another "+list(names))
+	case m.Pod.Outdated:
+		news = append(news, "of the new template")
 	}
-	names := make([]string, len(m.Restart))
-	for i, d := range m.Restart {
-		names[i] = d.Name
+	if c := m.Pod.Class; c.Changes() {
+		news = append(news, fmt.Sprintf("with a volume of %s, which it now has of %s", className(c.Wants), className(c.Has)))
 	}
-	return "that starts with another " + list(names)
+	return list(news)
+}
+
+func className(class string) string {
+	if class == "" {
+		return "no class"
+	}
+	return "class " + class
 }
 
 // refuseDowngrade says that a replica is of a version that cannot read its primary's data, so that it never comes into
@@ -154,7 +170,7 @@ func reportHeldUpdate(w Wanted, v cluster.View) (Decision, bool) {
 		strings.Replace(w.Object, "rdc/", "", 1)), requeueIdle), true
 }
 
-func outdated(m cluster.Member) bool { return m.Pod.Outdated }
+func outdated(m cluster.Member) bool { return m.Pod.Superseded() }
 
 // updateProgress is "2 of 6 pods are updated".
 func updateProgress(v cluster.View) string {

@@ -97,7 +97,8 @@ type MigrationSpec struct {
 const (
 	EventMigrationStarted   = "MigrationStarted"
 	EventMigrationCompleted = "MigrationCompleted"
-	// EventClaimDeleted tells of a volume claim that a scale-in has left and spec.storage.retention is Delete for.
+	// EventClaimDeleted tells of a volume claim that a scale-in has left and spec.storage.retention is Delete for, or that
+	// was of another class than spec.storage.storageClassName.
 	EventClaimDeleted = "ClaimDeleted"
 	// EventTookOver tells of a replica that has taken over from a primary that died, and what it may have lost.
 	EventTookOver = "TookOver"

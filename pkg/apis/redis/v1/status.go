@@ -147,9 +147,13 @@ type NodeStatus struct {
 	// MasterRef is the ID of the master that a replica follows.
 	// +optional
 	MasterRef string `json:"masterRef,omitempty"`
-	// Outdated is true for a pod of another template than the spec's: it is to be replaced.
+	// Outdated is true for a pod of another template than the spec's, or with a volume of another class: it is to be
+	// replaced.
 	// +optional
 	Outdated bool `json:"outdated,omitempty"`
+	// StorageClass is the class of the pod's volume; empty when it has none.
+	// +optional
+	StorageClass string `json:"storageClass,omitempty"`
 	// Resizing is true for a pod whose memory or processors change to what the spec says while Redis runs.
 	// +optional
 	Resizing bool `json:"resizing,omitempty"`

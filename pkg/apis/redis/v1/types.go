@@ -239,8 +239,10 @@ type StorageSpec struct {
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="spec.storage.size must be greater than 0"
 	Size *resource.Quantity `json:"size,omitempty"`
 
-	// StorageClassName is the class of each volume; the cluster's default class when unset. A change
-	// reaches volumes that are not bound yet.
+	// StorageClassName is the class of each volume; the cluster's default class when unset. A volume cannot change its
+	// class: when it is of another one than is named here its pod is replaced, as in an update, by one with a new volume,
+	// which copies the data from its master. The former volume claim is deleted, also where retention is Retain; its
+	// PersistentVolume follows its own reclaim policy.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	StorageClassName *string `json:"storageClassName,omitempty"`

@@ -28,8 +28,11 @@ type NodeStatusApplyConfiguration struct {
 	Zone *string `json:"zone,omitempty"`
 	// MasterRef is the ID of the master that a replica follows.
 	MasterRef *string `json:"masterRef,omitempty"`
-	// Outdated is true for a pod of another template than the spec's: it is to be replaced.
+	// Outdated is true for a pod of another template than the spec's, or with a volume of another class: it is to be
+	// replaced.
 	Outdated *bool `json:"outdated,omitempty"`
+	// StorageClass is the class of the pod's volume; empty when it has none.
+	StorageClass *string `json:"storageClass,omitempty"`
 	// Resizing is true for a pod whose memory or processors change to what the spec says while Redis runs.
 	Resizing *bool `json:"resizing,omitempty"`
 	// Slots are the slots that a master owns, as ranges: "0-5460".
@@ -103,6 +106,14 @@ func (b *NodeStatusApplyConfiguration) WithMasterRef(value string) *NodeStatusAp
 // If called multiple times, the Outdated field is set to the value of the last call.
 func (b *NodeStatusApplyConfiguration) WithOutdated(value bool) *NodeStatusApplyConfiguration {
 	b.Outdated = &value
+	return b
+}
+
+// WithStorageClass sets the StorageClass field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the StorageClass field is set to the value of the last call.
+func (b *NodeStatusApplyConfiguration) WithStorageClass(value string) *NodeStatusApplyConfiguration {
+	b.StorageClass = &value
 	return b
 }
 

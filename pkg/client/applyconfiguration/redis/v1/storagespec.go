@@ -20,8 +20,10 @@ type StorageSpecApplyConfiguration struct {
 	// Size of each volume, for example 10Gi. A larger one makes the volumes grow, where their class allows it
 	// (allowVolumeExpansion). It cannot become less than a volume has.
 	Size *resource.Quantity `json:"size,omitempty"`
-	// StorageClassName is the class of each volume; the cluster's default class when unset. A change
-	// reaches volumes that are not bound yet.
+	// StorageClassName is the class of each volume; the cluster's default class when unset. A volume cannot change its
+	// class: when it is of another one than is named here its pod is replaced, as in an update, by one with a new volume,
+	// which copies the data from its master. The former volume claim is deleted, also where retention is Retain; its
+	// PersistentVolume follows its own reclaim policy.
 	StorageClassName *string `json:"storageClassName,omitempty"`
 	// Retention says whether volumes are kept or deleted with the RedisCluster, and with the pods that a scale-in takes
 	// away.

@@ -96,6 +96,20 @@ func TestNoHeadroom(t *testing.T) {
 	}
 }
 
+// The condition warns of it as long as it is so, beside a cluster that is ready.
+func TestNoHeadroom_IsSaid(t *testing.T) {
+	t.Parallel()
+	f := newCluster(t, clustertest.Settings{Seed: 3}, limit("256Mi"))
+	f.change(percent(90))
+	f.converge("shop")
+	f.says(redisv1.ConditionDegraded, "True NoHeadroom", "spec.memory.maxmemoryPercent: maxmemory of 230Mi leaves 25Mi")
+	f.says(redisv1.ConditionReady, "True Healthy")
+	f.settled("shop")
+	f.change(percent(75))
+	f.converge("shop")
+	f.says(redisv1.ConditionDegraded, "False Healthy")
+}
+
 func percent(n int32) func(*redisv1.RedisCluster) {
 	return func(rc *redisv1.RedisCluster) { rc.Spec.Memory.MaxmemoryPercent = &n }
 }

@@ -20,9 +20,9 @@ import (
 
 const rollbackHelp = `Brings back what the nodes of a RedisCluster ran before, and with which settings.
 
-These are spec.podTemplate, spec.config and spec.memory of a revision: of the one before that of now, unless
---to-revision names another. Pods are replaced as with every other change. How many masters and replicas there are stays
-as it is.`
+These are spec.podTemplate, spec.config, spec.modules, spec.renamedCommands and spec.memory of a revision: of the one
+before that of now, unless --to-revision names another. Pods are replaced as with every other change. How many masters
+and replicas there are stays as it is.`
 
 func (c *command) rollbackCommand() *cobra.Command {
 	var number int64

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/diff"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
@@ -18,6 +20,44 @@ func withImage(rc *redisv1.RedisCluster, image string, config redisv1.Config) *r
 	rc.Spec.PodTemplate.Spec.Containers = []corev1.Container{{Name: redisv1.ContainerRedis, Image: image}}
 	rc.Spec.Config = config
 	return rc
+}
+
+// A rollback brings back all that a revision keeps, as it was: what has come since goes, too.
+func TestRollback_AllOfIt(t *testing.T) {
+	t.Parallel()
+	plain := withImage(converged("default", "demo"), "redis:7.0", nil)
+	full := withImage(converged("default", "demo"), "redis:8.0", redisv1.Config{"hz": "20"})
+	full.Spec.Modules = []redisv1.Module{{Path: "/m.so", Args: []redisv1.ModuleArg{"1"}}}
+	full.Spec.RenamedCommands = redisv1.RenamedCommands{"keys": "k", "flushall": ""}
+	full.Spec.Memory.MaxmemoryPercent = new(int32(60))
+	for name, tc := range map[string]struct{ from, to *redisv1.RedisCluster }{
+		"to nothing of it": {full, plain}, "to all of it": {plain, full},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var kept []runtime.Object
+			for i, rc := range []*redisv1.RedisCluster{tc.to, tc.from} {
+				r, err := objects.NewRevision(rc)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Revision = int64(i + 1)
+				kept = append(kept, r)
+			}
+			f := newFixture("default", nil, tc.from.DeepCopy())
+			f.clients.Kube = kubefake.NewClientset(kept...)
+			if err := f.run(t.Context(), "rollback", "demo"); err != nil {
+				t.Fatal(err)
+			}
+			rc, err := f.clients.get(t.Context(), "demo")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !equality.Semantic.DeepEqual(rc.Spec, tc.to.Spec) {
+				t.Errorf("%s", diff.Diff(tc.to.Spec, rc.Spec))
+			}
+		})
+	}
 }
 
 // revised is a RedisCluster that has run three images, and its history.

@@ -61,7 +61,9 @@ var reversals = map[string]reversal{
 	"modules":                    {to: loads("/a.so"), bad: loads("/none.so"), flaw: clustertest.Crashing},
 	"renamedCommands": {to: func(rc *redisv1.RedisCluster) {
 		rc.Spec.RenamedCommands = redisv1.RenamedCommands{"flushall": "", "keys": "k"}
-	}},
+	}, bad: func(rc *redisv1.RedisCluster) {
+		rc.Spec.RenamedCommands = redisv1.RenamedCommands{"no-such": "", "keys": "get"}
+	}, flaw: clustertest.Crashing},
 	"memory.maxmemoryPercent":        {from: edits{limit("1Gi")}, to: func(rc *redisv1.RedisCluster) { rc.Spec.Memory.MaxmemoryPercent = new(int32(50)) }, bad: func(rc *redisv1.RedisCluster) { rc.Spec.Memory.MaxmemoryPercent = new(int32(100)) }},
 	"placement.zoneAware":            {to: func(rc *redisv1.RedisCluster) { rc.Spec.Placement.ZoneAware = new(false) }},
 	"placement.failback":             {to: func(rc *redisv1.RedisCluster) { rc.Spec.Placement.Failback = new(false) }},

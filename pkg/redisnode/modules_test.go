@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -60,21 +61,33 @@ func TestModules(t *testing.T) {
 	}
 }
 
-// What the server says of a module that is not there is in its last lines, which become the message of the container.
-func TestModules_Missing(t *testing.T) {
-	for _, version := range []string{"redis 7.0", "redis 8.6", "valkey 9"} {
-		t.Run(version, func(t *testing.T) {
-			useEngine(t, version)
-			w := newWorld(t, onDisk)
-			w.start = "loadmodule /none.so\n"
-			p := w.create(0)
-			eventually(t, "redis has said why it ends", func() (bool, string) {
-				p.mu.Lock()
-				defer p.mu.Unlock()
-				said := tail(strings.TrimSpace(p.log.String()), 4)
-				return strings.Contains(said, "/none.so failed to load") && strings.Contains(said, "No such file"), said
+// What the server says of what it cannot start with is in its last lines, which become the message of the container.
+func TestStart_Refused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		start  string
+		denied []string
+		says   []string
+	}{
+		"a module that is not there":  {start: "loadmodule /none.so\n", says: []string{"/none.so failed to load", "No such file"}},
+		"a command that nobody knows": {denied: []string{"no-such"}, says: []string{"'-no-such'", "Unknown command"}},
+		"a name that another command has": {
+			start: "rename-command keys get\n", says: []string{"'rename-command keys get'", "already exists"},
+		},
+	} {
+		for _, version := range []string{"redis 7.0", "redis 8.6", "valkey 9"} {
+			t.Run(name+", "+version, func(t *testing.T) {
+				useEngine(t, version)
+				w := newWorld(t, onDisk)
+				w.start, w.denied = tc.start, tc.denied
+				p := w.create(0)
+				eventually(t, "redis has said why it ends", func() (bool, string) {
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					said := tail(strings.TrimSpace(p.log.String()), 4)
+					return !slices.ContainsFunc(tc.says, func(words string) bool { return !strings.Contains(said, words) }), said
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -105,7 +118,7 @@ func TestRenamedCommands(t *testing.T) {
 // The commands that may have another name (pkg/apis/redis/v1/modules.go) are never written to append-only files nor sent
 // to replicas, in any version.
 func TestRenamedCommands_WriteNothing(t *testing.T) {
-	mayBe := []string{"eval_ro", "evalsha", "evalsha_ro", "fcall_ro", "keys", "lolwut", "randomkey", "scan", "sort_ro"}
+	mayBe := renameable(t)
 	for _, engine := range redistest.Engines(t) {
 		t.Run(engine.Name, func(t *testing.T) {
 			server := redistest.StartMany(t, 1, redistest.Options{Engine: engine})[0]
@@ -119,4 +132,16 @@ func TestRenamedCommands_WriteNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// renameable are the commands that the API server takes another name for.
+func renameable(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../apis/redis/v1/modules.go")
+	must(t, err)
+	list := regexp.MustCompile(`k in \[(.*?)\]`).FindStringSubmatch(string(text))
+	if list == nil {
+		t.Fatal("no rule of RenamedCommands names them")
+	}
+	return strings.Split(strings.ReplaceAll(list[1], "'", ""), ", ")
 }

@@ -17,10 +17,14 @@ func TestFault60_TemplateHashIsStable(t *testing.T) {
 	for want, rc := range map[string]*redisv1.RedisCluster{
 		"f67778b5ca7ead36": cluster(),
 		"ea6f0b4dc293701b": cluster(persistent, withEverything),
+		"bbce33ed6c539de7": cluster(modules("/a.so", "1"), renamed(redisv1.RenamedCommands{"keys": "k", "flushall": ""})),
 	} {
 		if got := TemplateHash(rc); got != want {
 			t.Errorf("hash %s, want %s", got, want)
 		}
+	}
+	if got, want := FixedHash(cluster(withEverything)), "f008994f53d8549b"; got != want {
+		t.Errorf("hash without resources %s, want %s", got, want)
 	}
 }
 

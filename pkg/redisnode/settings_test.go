@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/clock"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
@@ -211,6 +212,40 @@ func TestSettings_Refused(t *testing.T) {
 		}
 		if after := b.live(); !maps.Equal(after, before) {
 			t.Errorf("what was refused has changed something: %v, before %v", after, before)
+		}
+	})
+}
+
+// What the operator sets by itself every server takes while it runs, or is among what is not compared: a new operator with
+// other settings of its own replaces nobody's pods.
+func TestSettings_OursNeedNoRestart(t *testing.T) {
+	t.Parallel()
+	ours := map[string]string{}
+	for _, storage := range []redisv1.StorageSpec{
+		{Type: redisv1.StorageEphemeral},
+		{Type: redisv1.StoragePersistent},
+		{Type: redisv1.StoragePersistent, Persistence: redisv1.PersistenceRDB},
+	} {
+		rc := specOf(nil)
+		rc.Spec.Storage = storage
+		rc.Spec.PodTemplate.Spec.Containers[0].Resources.Limits = corev1.ResourceList{
+			corev1.ResourceMemory: resource.MustParse("256Mi"),
+		}
+		for _, d := range objects.Directives(rc) {
+			if !redisv1.Reserved(d.Name) {
+				ours[d.Name] = d.Value
+			}
+		}
+	}
+	if len(ours) < 10 {
+		t.Fatalf("only %v", ours)
+	}
+	onEngines(t, nil, func(t *testing.T, b *bare) {
+		for name, value := range ours {
+			settings := []redis.Setting{{Name: name, Value: value}}
+			if err := b.clients.Configure(t.Context(), b.server.UnixEndpoint(), settings); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

@@ -62,7 +62,11 @@ const groupKey = "kind:stream with a group"
 // WriteKinds writes a value of every type that Redis and Valkey have in common.
 func (c *Cluster) WriteKinds(t *testing.T) *KindsWritten {
 	t.Helper()
-	client := c.Client(t)
+	return writeKinds(t, c.Client(t))
+}
+
+func writeKinds(t *testing.T, client *witness.Client) *KindsWritten {
+	t.Helper()
 	w := &KindsWritten{values: map[string]string{}}
 	do := func(key, command string, words ...string) {
 		if _, err := client.Do(t.Context(), key, append([]string{command}, words...)...); err != nil {

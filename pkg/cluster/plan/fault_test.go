@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/cluster/clustertest"
@@ -199,6 +200,32 @@ func TestFault30_MinorityLostIsLeftToRedis(t *testing.T) {
 		t.Errorf("%+v", took)
 	}
 	keeps(t, w)
+}
+
+// Its redis is dead, as its agent says, and all suspect it: Redis has the time for two votes, which the model does not take.
+func TestFault30_RedisHasTimeToVote(t *testing.T) {
+	t.Parallel()
+	w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true}, 3, 1)
+	for silent, want := range map[time.Duration]string{
+		2 * nodeTimeout: plan.WaitingForFailover, 4 * nodeTimeout: plan.PromotingReplica,
+	} {
+		v := w.View()
+		dead := member(&v, "demo-0")
+		dead.Info, dead.Down = nil, true
+		for _, m := range v.Members {
+			if m.Info == nil {
+				continue
+			}
+			line(&v, m.Pod.Name, w.ID("demo-0")).Flags.PFail = true
+			if m.Follows() == w.ID("demo-0") {
+				i := info(&v, m.Pod.Name)
+				i.LinkUp, i.LinkDown = false, silent
+			}
+		}
+		if d := plan.Next(threeByOne, v); d.Reason != want {
+			t.Errorf("after %s: %s: %s", silent, d.Reason, d.Message)
+		}
+	}
 }
 
 // A host is gone for good: its pods are deleted by force and made again elsewhere.

@@ -55,7 +55,8 @@ func TestFault02_KilledBetweenMeetAndReplicate(t *testing.T) {
 }
 
 // A primary whom neither its peers nor Kubernetes hear may be alone with its clients. The others are a majority and vote
-// once it takes no writes any more: the operator leaves it to them, though it would not if they could not.
+// once it takes no writes any more: the operator leaves it to them, however long that takes, though it would not if they
+// could not.
 func TestFault44_PrimaryAloneIsLeftToTheVote(t *testing.T) {
 	t.Parallel()
 	w := clustertest.ClusterIn(clustertest.Settings{Ephemeral: true, Hosts: sixHosts}, 3, 1)
@@ -73,7 +74,7 @@ func TestFault44_PrimaryAloneIsLeftToTheVote(t *testing.T) {
 				line(&v, m.Pod.Name, w.ID(name)).Flags.PFail = true
 				if m.Follows() == w.ID(name) {
 					i := info(&v, m.Pod.Name)
-					i.LinkUp, i.LinkDown = false, 2*nodeTimeout
+					i.LinkUp, i.LinkDown = false, 10*nodeTimeout
 				}
 			}
 		}

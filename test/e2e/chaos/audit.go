@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
+	"github.com/redisoperator/redis-operator/test/e2e/witness"
 )
 
 // audit reads the API server's log of all that is not a read.
@@ -136,7 +137,7 @@ func (w *World) Guard(ctx context.Context) (<-chan []error, error) {
 				break
 			}
 			for _, e := range entries {
-				if pod := w.useful(e); pod != "" {
+				if pod := useful(w.Observer.Last(), w.Cluster.Namespace, e); pod != "" {
 					wrong = append(wrong, fmt.Errorf("I4: the operator deleted %s, which was in order: %s", pod, e))
 				}
 			}
@@ -151,11 +152,10 @@ func (w *World) Guard(ctx context.Context) (<-chan []error, error) {
 }
 
 // useful is the pod that an entry deletes, when its node served or followed a moment ago; "" otherwise.
-func (w *World) useful(e entry) string {
-	if e.Verb != "delete" || e.ObjectRef.Resource != "pods" || e.ObjectRef.Namespace != w.Cluster.Namespace {
+func useful(look witness.Look, namespace string, e entry) string {
+	if e.Verb != "delete" || e.ObjectRef.Resource != "pods" || e.ObjectRef.Namespace != namespace {
 		return ""
 	}
-	look := w.Observer.Last()
 	for _, s := range look.Seen {
 		self := s.Self()
 		if s.Pod.Name == e.ObjectRef.Name && s.Pod.Ready && (self.SlotCount() > 0 || self.Is("slave") && s.LinkUp) {

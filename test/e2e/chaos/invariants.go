@@ -84,12 +84,17 @@ func (w *World) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(written) > 0 {
-		return fmt.Errorf("%d writes in %s with nothing to do, the first: %s", len(written), idleFor, written[0])
-	}
 	after, err := w.Cluster.Witness().Commands(ctx)
 	if err != nil {
 		return err
+	}
+	return busy(written, before, after)
+}
+
+// busy is nil when nothing was written in the time that was watched, and redis got no command that writes.
+func busy(written []entry, before, after map[string]int) error {
+	if len(written) > 0 {
+		return fmt.Errorf("%d writes in %s with nothing to do, the first: %s", len(written), idleFor, written[0])
 	}
 	for command, n := range after {
 		if n > before[command] && !witness.ReadOnly(command) {
@@ -99,8 +104,8 @@ func (w *World) idle(ctx context.Context) error {
 	return nil
 }
 
-// secret is nil when no password is shown by any object but Secrets, by an event, or by a log of any container that ran,
-// also of those that are gone (I8).
+// secret is nil when no password is shown by any object but Secrets, by an event, by a log of any container that ran,
+// also of those that are gone, or by a process (I8).
 func (w *World) secret(ctx context.Context) error {
 	passwords := map[string]string{}
 	for _, user := range []string{"default", "operator", "redisnode", "replication", "mover"} {
@@ -112,14 +117,7 @@ func (w *World) secret(ctx context.Context) error {
 			passwords[user] = password
 		}
 	}
-	look := func(where string, text []byte) error {
-		for user, password := range passwords {
-			if strings.Contains(string(text), password) {
-				return fmt.Errorf("the password of user %s is in %s", user, where)
-			}
-		}
-		return nil
-	}
+	look := shows(passwords)
 	objects, err := w.Cluster.Run(ctx, framework.Tool("kubectl"), "get", "-n", w.Cluster.Namespace, "-o", "yaml",
 		"redisclusters,pods,services,endpointslices,configmaps,serviceaccounts,poddisruptionbudgets,persistentvolumeclaims,events")
 	if err != nil {
@@ -128,17 +126,58 @@ func (w *World) secret(ctx context.Context) error {
 	if err := look("an object or event", []byte(objects)); err != nil {
 		return err
 	}
-	return w.eachLog(ctx, look)
-}
-
-// eachLog gives what containers have written to their logs, as the lab's nodes keep it, and the log of writes.
-func (w *World) eachLog(ctx context.Context, look func(where string, text []byte) error) error {
 	dir, err := w.RunDir(ctx)
 	if err != nil {
 		return err
 	}
-	ours := []string{"/" + w.Cluster.Namespace + "_", "/" + framework.OperatorNamespace + "_"}
-	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	if err := eachLog(dir, []string{w.Cluster.Namespace, framework.OperatorNamespace}, look); err != nil {
+		return err
+	}
+	return w.eachProcess(ctx, look)
+}
+
+// eachProcess gives the arguments and the environment of what runs in the cluster's pods: the lab's nodes are of this
+// machine.
+func (w *World) eachProcess(ctx context.Context, look func(where string, text []byte) error) error {
+	for _, s := range w.Observer.Last().Seen {
+		for _, container := range []string{"redis", "redisnode"} {
+			pids, err := w.pids(ctx, w.Cluster.Namespace, s.Pod.Name, container)
+			if err != nil {
+				return err
+			}
+			for _, pid := range pids {
+				for _, what := range []string{"cmdline", "environ"} {
+					text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, what)) //nolint:gosec // of a process of the lab
+					if err != nil && !errors.Is(err, fs.ErrNotExist) {
+						return err
+					}
+					if err := look(fmt.Sprintf("%s of %s in %s", what, container, s.Pod.Name), text); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// shows gives what finds a password, by its user.
+func shows(passwords map[string]string) func(where string, text []byte) error {
+	return func(where string, text []byte) error {
+		for user, password := range passwords {
+			if strings.Contains(string(text), password) {
+				return fmt.Errorf("the password of user %s is in %s", user, where)
+			}
+		}
+		return nil
+	}
+}
+
+// eachLog gives what the containers of namespaces have written to their logs, as the lab's nodes keep it, and the logs of
+// its control plane, of writes too.
+func eachLog(dir string, namespaces []string, look func(where string, text []byte) error) error {
+	found := false
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		name := strings.TrimPrefix(path, dir)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -150,18 +189,23 @@ func (w *World) eachLog(ctx context.Context, look func(where string, text []byte
 		case !entry.Type().IsRegular():
 			return nil
 		}
-		pods := strings.Contains(name, "/podlogs/") && slices.ContainsFunc(ours, func(o string) bool {
-			return strings.Contains(name, o)
+		pods := strings.Contains(name, "/podlogs/") && slices.ContainsFunc(namespaces, func(ns string) bool {
+			return strings.Contains(name, "/"+ns+"_")
 		})
 		if !pods && !strings.HasPrefix(name, "/logs/") {
 			return nil
 		}
+		found = found || pods
 		text, err := os.ReadFile(path) //nolint:gosec // the lab's own logs
 		if err != nil {
 			return err
 		}
 		return look(name, text)
 	})
+	if err == nil && !found {
+		err = fmt.Errorf("there is no log of any container of %s below %s", strings.Join(namespaces, " and "), dir)
+	}
+	return err
 }
 
 // notLogs are directories of the lab that hold none, and much else.

@@ -35,6 +35,7 @@ func (w *World) Suffer(ctx context.Context, d Draw) Result {
 	}
 	pause(ctx, d.Rest)
 	w.allow(d.Hold + k.Bound)
+	w.costs += k.Costs
 	before := w.Refusals()
 	w.Plain.Gap()
 	w.Waiting.Gap()
@@ -129,14 +130,22 @@ func (r Result) count(ctx context.Context, w *World, k Kind) Result {
 	if err = errors.Join(err, alsoErr); err != nil {
 		r.Wrong = append(r.Wrong, fmt.Errorf("%s: read back what was written: %w", k.Name, err))
 	}
+	most := int(w.costs.Seconds()) * w.load.Plain * Shards
+	w.costs = 0
+	return r.charge(plain, waiting, most)
+}
+
+// charge notes what was lost, and what of it must not be: anything that a replica had acknowledged, and more than so many
+// writes of those who do not wait for one.
+func (r Result) charge(plain, waiting []error, most int) Result {
 	r.Lost, r.LostWaiting = len(plain), len(waiting)
 	if r.LostWaiting > 0 {
 		r.Wrong = append(r.Wrong, fmt.Errorf("I3: %s: %d writes that a replica had acknowledged are lost: %w",
-			k.Name, r.LostWaiting, waiting[0]))
+			r.Draw.Kind, r.LostWaiting, waiting[0]))
 	}
-	if most := int(k.Costs.Seconds()) * w.load.Plain * Shards; r.Lost > most {
+	if r.Lost > most {
 		r.Wrong = append(r.Wrong, fmt.Errorf("I3: %s: %d acknowledged writes are lost, at most %d may be: %w",
-			k.Name, r.Lost, most, plain[0]))
+			r.Draw.Kind, r.Lost, most, plain[0]))
 	}
 	return r
 }

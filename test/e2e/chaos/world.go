@@ -28,6 +28,7 @@ type World struct {
 	load    Load
 	lab     string // lab.sh
 	allowed time.Duration
+	costs   time.Duration // of faults whose losses were not counted yet
 }
 
 // Load is how many writes a second each shard gets: of the writer that takes OK for an answer, and of the other.

@@ -52,18 +52,27 @@ func strayAt(ctx context.Context, s Seen, password string) error {
 		if err != nil {
 			return err
 		}
-		before, after, owned := counts[0], counts[len(counts)-1], int64(0)
-		for _, n := range counts[1 : len(counts)-1] {
-			owned += n
-		}
-		switch {
-		case owned == before:
-			return nil
-		case before == after:
-			return fmt.Errorf("%d keys, of which %d are in its own slots", before, owned)
+		if done, err := strays(counts); done {
+			return err
 		}
 	}
 	return fmt.Errorf("its keys changed while they were counted, %d times", countsAtMost)
+}
+
+// strays says of all keys, those of each slot that is the node's, and all keys once more, whether some are in others. It is
+// not done when some have come or gone meanwhile.
+func strays(counts []int64) (done bool, err error) {
+	before, after, owned := counts[0], counts[len(counts)-1], int64(0)
+	for _, n := range counts[1 : len(counts)-1] {
+		owned += n
+	}
+	switch {
+	case owned == before:
+		return true, nil
+	case before == after:
+		return true, fmt.Errorf("%d keys, of which %d are in its own slots", before, owned)
+	}
+	return false, nil
 }
 
 // countsAtMost is how often keys are counted, of which some expire meanwhile.

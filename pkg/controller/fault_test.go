@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -198,12 +199,16 @@ func TestFault17_WatchSilentlyDead(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, demo())
 	f.converge("shop")
+	again, err := f.look("shop")
+	if err != nil || again == 0 || again > time.Minute {
+		t.Errorf("a cluster at rest is looked at again after %s, error %v", again, err)
+	}
 	f.mu.Lock()
 	f.places[0].world.Hide("demo-2", true)
 	f.mu.Unlock()
-	again, err := f.look("shop") // no event told of it
-	if err != nil || again == 0 || again > time.Minute {
-		t.Errorf("looks again after %s, error %v", again, err)
+	again, err = f.look("shop") // no event told of it
+	if c := f.condition("shop", redisv1.ConditionReady); c.Status == metav1.ConditionTrue || err != nil || again == 0 || again > time.Minute {
+		t.Errorf("%s %s, looks again after %s, error %v", c.Status, c.Reason, again, err)
 	}
 	rc := f.cluster("shop")
 	if !meantAnything(rc, rc) {

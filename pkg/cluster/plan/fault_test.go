@@ -315,13 +315,19 @@ func TestFault32_CopyWhereNobodyCanLook(t *testing.T) {
 	}
 }
 
-// What a volume may bring back is waited for, whatever the spec gives up.
+// What a volume may bring back is waited for, whatever the spec gives up, and however long its pod has no host.
 func TestFault32_VolumesMayComeBack(t *testing.T) {
 	t.Parallel()
-	w := clustertest.Cluster(3, 1).Kill("demo-1", "demo-5")
+	w := clustertest.Cluster(3, 1).Kill("demo-1", "demo-5").Room(4)
 	gives := threeByOne
 	gives.GiveUp = cluster.AllSlots()
-	if lost := steps(goOn(t, w, gives, plan.Converged), plan.DataLost); len(lost) > 0 {
+	decisions := goOn(t, w, gives, plan.WaitingForPods)
+	for range 60 {
+		decisions = append(decisions, plan.Next(gives, w.View()))
+		apply(t, w, gives)
+	}
+	decisions = append(decisions, goOn(t, w.Room(0), gives, plan.Converged)...)
+	if lost := steps(decisions, plan.DataLost); len(lost) > 0 {
 		t.Errorf("%+v", lost)
 	}
 	keeps(t, w)

@@ -265,6 +265,12 @@ func (w *World) Room(pods int) *World {
 	return w
 }
 
+// Lose sets the share of packets that are lost from now on.
+func (w *World) Lose(share float64) *World {
+	w.settings.Loss = share
+	return w
+}
+
 // Outdate marks a pod as made from an older template.
 func (w *World) Outdate(name string) *World {
 	w.pod(name).Outdated = true

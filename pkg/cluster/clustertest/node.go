@@ -255,10 +255,10 @@ func (w *World) ping(n *node, e *entry) {
 		e.ip = "" // somebody else answers there
 	case peer == nil && e.handshake && e.missed >= nodeTimeout:
 		n.remove(e)
-	case peer == nil || e.handshake:
+	case peer == nil || e.handshake || lost:
 		e.missed++
 		e.pfail = !e.handshake && e.missed >= nodeTimeout
-	case !lost:
+	default:
 		n.hear(peer)
 		peer.hear(n)
 		w.gossip(n, peer)

@@ -410,7 +410,20 @@ func TestFault47_PacketLossChangesNoRole(t *testing.T) {
 	before := w.View().Shards()
 	wanted := threeByOne
 	wanted.Failback = true
-	rests(t, w, wanted, 300)
+	suspicions := 0
+	for range 1000 {
+		rests(t, w, wanted, 1)
+		for _, m := range w.View().Members {
+			for i := range m.Info.Table {
+				if m.Info.Table[i].Flags.PFail {
+					suspicions++
+				}
+			}
+		}
+	}
+	if suspicions < 10 {
+		t.Errorf("only %d suspicions: what is tested?", suspicions)
+	}
 	for i, s := range w.View().Shards() {
 		if s.ID != before[i].ID {
 			t.Errorf("%s is the primary in place of %s", s.ID.Short(), before[i].ID.Short())

@@ -92,7 +92,7 @@ func (r *run) calm() {
 	if r.world.Flawed() {
 		r.world.Revert()
 	}
-	r.world.Leave()
+	r.world.Leave().Lose(0)
 	for _, host := range r.settings.Hosts {
 		r.world.GiveUpHost(host.Name)
 	}

@@ -123,14 +123,14 @@ func (w *World) secret(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := look("an object or event", []byte(objects)); err != nil {
+	if err = look("an object or event", []byte(objects)); err != nil {
 		return err
 	}
 	dir, err := w.RunDir(ctx)
 	if err != nil {
 		return err
 	}
-	if err := eachLog(dir, []string{w.Cluster.Namespace, framework.OperatorNamespace}, look); err != nil {
+	if err = eachLog(dir, []string{w.Cluster.Namespace, framework.OperatorNamespace}, look); err != nil {
 		return err
 	}
 	return w.eachProcess(ctx, look)
@@ -147,7 +147,7 @@ func (w *World) eachProcess(ctx context.Context, look func(where string, text []
 			}
 			for _, pid := range pids {
 				for _, what := range []string{"cmdline", "environ"} {
-					text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, what)) //nolint:gosec // of a process of the lab
+					text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, what))
 					if err != nil && !errors.Is(err, fs.ErrNotExist) {
 						return err
 					}

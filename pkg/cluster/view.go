@@ -39,6 +39,8 @@ type Member struct {
 	Info *NodeInfo
 	// Unseen says why Info is nil, for a person: "dial tcp 10.0.0.1:6379: connection refused".
 	Unseen string
+	// Waits is what the start of redis waits for at its gate, as its agent says; "" when nothing is known of that.
+	Waits string
 	// Down says that redis does not run in the pod at the moment: its agent says so, or its kubelet.
 	Down bool
 	// Drift is the directives that the node does not run with as it should, and takes while it runs.

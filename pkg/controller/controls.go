@@ -70,6 +70,8 @@ type StatusUpdater interface {
 type Events interface {
 	Step(rc *redisv1.RedisCluster, reason, message string)
 	Warning(rc *redisv1.RedisCluster, reason, message string)
+	// Pod records an event of a pod of the cluster.
+	Pod(rc *redisv1.RedisCluster, name, uid, reason, message string)
 	Conditions(rc *redisv1.RedisCluster, status redisv1.RedisClusterStatus)
 }
 

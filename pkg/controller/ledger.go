@@ -119,6 +119,9 @@ type ledger struct {
 	progress bool
 	landed   cluster.SlotSet
 
+	// waits is the pods whose gates are shut: see longWaits.
+	waits map[string]gateWait
+
 	// copying is the replicas that are not in sync: see countSyncs.
 	copying map[cluster.NodeID]copying
 

@@ -201,7 +201,8 @@ func (c *Controller) explain(ctx context.Context, a access, m *cluster.Member, e
 	}
 	m.Down = status.Phase == agent.PhaseGate
 	if status.Phase != agent.PhaseRunning && status.Waiting != "" {
-		m.Unseen = fmt.Sprintf("waits at its gate: %s", status.Waiting)
+		m.Waits = status.Waiting
+		m.Unseen = "waits at its gate: " + m.Waits
 	}
 	if m.Down && status.Volume != nil {
 		m.VolumeFault = status.Volume.Fault

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/record"
@@ -46,6 +47,15 @@ func (e *Events) Step(rc *redisv1.RedisCluster, reason, message string) {
 // Warning records a step that was taken and that nobody wishes for.
 func (e *Events) Warning(rc *redisv1.RedisCluster, reason, message string) {
 	e.recorder.Event(rc, corev1.EventTypeWarning, reason, message)
+}
+
+// Pod records what a pod of the cluster is at, as an event of the pod: there whoever wonders about it looks first.
+func (e *Events) Pod(rc *redisv1.RedisCluster, name, uid, reason, message string) {
+	pod := &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: rc.Namespace, Name: name, UID: types.UID(uid)},
+	}
+	e.recorder.Event(pod, corev1.EventTypeNormal, reason, message)
 }
 
 // Conditions records what changed between the status that rc has and the one that was written. Ready is told when it

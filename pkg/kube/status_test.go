@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 
@@ -176,14 +177,23 @@ func TestRecorderSendsToTheAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	NewEvents(recorder).Step(demo(), "MeetingNodes", "hello")
-	select {
-	case event := <-sent:
-		if event.InvolvedObject.Kind != "RedisCluster" || event.InvolvedObject.UID != ownUID || event.Namespace != "shop" {
-			t.Errorf("event about %+v", event.InvolvedObject)
+	for _, tc := range []struct {
+		tell func(*Events)
+		kind string
+		uid  types.UID
+	}{
+		{func(e *Events) { e.Step(demo(), "MeetingNodes", "hello") }, "RedisCluster", ownUID},
+		{func(e *Events) { e.Pod(demo(), "demo-0", "uid-of-demo-0", "WaitingAtGate", "hello") }, "Pod", "uid-of-demo-0"},
+	} {
+		tc.tell(NewEvents(recorder))
+		select {
+		case event := <-sent:
+			if event.InvolvedObject.Kind != tc.kind || event.InvolvedObject.UID != tc.uid || event.Namespace != "shop" {
+				t.Errorf("event about %+v", event.InvolvedObject)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("no event was sent")
 		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("no event was sent")
 	}
 }
 

@@ -102,6 +102,8 @@ const (
 	EventClaimDeleted = "ClaimDeleted"
 	// EventTookOver tells of a replica that has taken over from a primary that died, and what it may have lost.
 	EventTookOver = "TookOver"
+	// EventWaitingAtGate tells of a pod, as an event of it, in which redis is not started yet, and what for.
+	EventWaitingAtGate = "WaitingAtGate"
 )
 
 // The most that a status holds of what has no end of its own.

@@ -271,6 +271,49 @@ func (w *World) Lose(share float64) *World {
 	return w
 }
 
+// Split has the replica in a pod be a primary beside its own, as when that one was away, was replaced, and has come back
+// with slots that it was given in its last moment: nobody else had heard of that. It is left so many slots, at most half.
+func (w *World) Split(name string, left int) *World {
+	heir := w.pod(name).node
+	if heir == nil || heir.self().role != cluster.Replica || heir.copying > 0 {
+		return w
+	}
+	former := w.known(heir.self().primary)
+	if former == nil || former.self().slots == nil || len(former.marks)+len(former.tasks) > 0 {
+		return w
+	}
+	owned := set(former.self().slots)
+	kept := owned.Take(min(left, owned.Len()/2))
+	given := owned.Minus(kept)
+	for _, n := range w.running() {
+		heir.current = max(heir.current, n.current)
+	}
+	heir.current++
+	self := heir.self()
+	self.role, self.primary, self.epoch, self.slots = cluster.Primary, "", heir.current, share(given)
+	former.self().slots = share(kept)
+	heir.data, former.data = heir.data.minus(kept), former.data.minus(given)
+	for _, n := range w.running() {
+		for _, told := range []*node{heir, former} {
+			if e := n.find(told.id); e != nil && n != told {
+				e.role, e.primary, e.epoch, e.slots = cluster.Primary, "", told.self().epoch, told.self().slots
+				n.current = max(n.current, heir.current)
+			}
+		}
+	}
+	return w
+}
+
+// known is the running node with an ID; nil: there is none.
+func (w *World) known(id cluster.NodeID) *node {
+	for _, n := range w.running() {
+		if n.id == id {
+			return n
+		}
+	}
+	return nil
+}
+
 // Outdate marks a pod as made from an older template.
 func (w *World) Outdate(name string) *World {
 	w.pod(name).Outdated = true

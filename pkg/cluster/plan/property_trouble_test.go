@@ -13,7 +13,7 @@ var faults = []string{
 	"kill", "kill and wipe", "restart", "evict", "stop", "stuck", "outdate", "outdate agent", "hide", "show",
 	"update", "update", "flawed update", "flawed update", "revert", "supervise",
 	"all", "majority", "host off", "host gone", "abandon", "replicas", "primaries", "primaries", "primaries", "pause", "stranger", "leave", "meet",
-	"turn",
+	"turn", "split",
 }
 
 // trouble is one fault.
@@ -81,6 +81,8 @@ func (r *run) trouble() {
 	case "turn":
 		r.knob = rapid.SampledFrom([]int{0, 1, 2, clustertest.BadKnob}).Draw(r.t, "knob")
 		r.world.Turn(r.knob)
+	case "split":
+		r.world.Split(name, rapid.IntRange(1, 500).Draw(r.t, "left"))
 	case "meet":
 		r.world.Meet(name, rapid.SampledFrom(pods).Draw(r.t, "peer"))
 	}

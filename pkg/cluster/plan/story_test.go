@@ -23,6 +23,7 @@ var update = flag.Bool("update", false, "write the stories as they go now")
 //	                                 atomic, pace=SLOTS of a move in one step, max=BYTES of each node
 //	want 3+1                         the spec is edited
 //	kill|wipe|restart|evict|stop|outdate|hide|show POD...
+//	split POD N                      the replica in the pod has taken over, but for N slots that its primary came back with
 //	room N                           no more pods than that can be scheduled; 0: any number
 //	stranger IP, leave               a node of somebody else comes and goes
 //	tick N                           time passes without a look
@@ -105,6 +106,8 @@ func (s *story) do(verb string, words []string) {
 		s.world.Leave()
 	case "tick":
 		s.world.Ticks(s.number(words[0]))
+	case "split":
+		s.world.Split(words[0], s.number(words[1]))
 	case "room":
 		s.world.Room(s.number(words[0]))
 	case "pause", "resume":

@@ -58,14 +58,15 @@ func off(t *testing.T, w *chaos.World, host string) (on func()) {
 		t.Fatal(err)
 	}
 	return func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 		defer cancel()
 		if err := w.Break(ctx, "on", host); err != nil {
 			t.Error(err)
 		}
-		if err := w.AwaitWhole(ctx, time.Minute); err != nil {
+		if err := errors.Join(w.AwaitHost(ctx, host, time.Minute), w.AwaitWhole(ctx, time.Minute)); err != nil {
 			t.Error(err)
 		}
+		t.Logf("%s is back", host)
 	}
 }
 

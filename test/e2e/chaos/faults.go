@@ -35,7 +35,7 @@ func (w *World) victimPids(ctx context.Context, d Draw, containers ...string) ([
 	w.Log("  it hits %s on %s", victim.Pod.Name, victim.Pod.Host)
 	var all []int
 	for _, c := range containers {
-		pids, err := w.pids(ctx, w.Cluster.Namespace, victim.Pod.Name, c)
+		pids, err := w.running(ctx, w.Cluster.Namespace, victim.Pod.Name, c)
 		if err != nil {
 			return nil, err
 		}
@@ -44,19 +44,16 @@ func (w *World) victimPids(ctx context.Context, d Draw, containers ...string) ([
 	return all, nil
 }
 
-// killOperator asks again when the pod that runs, by what its kubelet last said, has been replaced.
 func killOperator(ctx context.Context, w *World, _ Draw) (mend, error) {
-	return nil, await(ctx, time.Minute, "an operator is killed", func(ctx context.Context) error {
-		pod, err := w.operator(ctx)
-		if err != nil {
-			return err
-		}
-		pids, err := w.pids(ctx, framework.OperatorNamespace, pod, "operator")
-		if err != nil {
-			return err
-		}
-		return signal(pids, syscall.SIGKILL)
-	})
+	pod, err := w.operator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pids, err := w.running(ctx, framework.OperatorNamespace, pod, "operator")
+	if err != nil {
+		return nil, err
+	}
+	return nil, signal(pids, syscall.SIGKILL)
 }
 
 func deletePod(ctx context.Context, w *World, d Draw) (mend, error) {

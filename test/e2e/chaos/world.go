@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
@@ -94,6 +95,33 @@ func await(ctx context.Context, within time.Duration, what string, look func(con
 	return nil
 }
 
+// AwaitHost waits until pods can start on a host again. Until then what can be said of placement still changes, also when
+// every pod has found a place elsewhere.
+func (w *World) AwaitHost(ctx context.Context, host string, within time.Duration) error {
+	return await(ctx, within, "pods can start on "+host, func(ctx context.Context) error {
+		node, err := w.Cluster.Kube.CoreV1().Nodes().Get(ctx, host, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		return startsPods(node)
+	})
+}
+
+// startsPods is nil when a host is ready, and nothing keeps pods from it.
+func startsPods(node *corev1.Node) error {
+	for _, t := range node.Spec.Taints {
+		if t.Effect != corev1.TaintEffectPreferNoSchedule {
+			return fmt.Errorf("it has the taint %s", t.Key)
+		}
+	}
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+			return nil
+		}
+	}
+	return errors.New("it is not ready")
+}
+
 // victimBound is how long a shard may be without somebody to hit.
 const victimBound = 30 * time.Second
 
@@ -131,6 +159,18 @@ func (w *World) pids(ctx context.Context, namespace, pod, container string) ([]i
 		pids = append(pids, pid)
 	}
 	return pids, nil
+}
+
+// running are the processes of a container that may be starting again, because of the fault before: an operator that could
+// not renew its Lease ends.
+func (w *World) running(ctx context.Context, namespace, pod, container string) (pids []int, err error) {
+	err = await(ctx, victimBound, container+" runs in "+pod, func(ctx context.Context) (failed error) {
+		if pids, failed = w.pids(ctx, namespace, pod, container); failed == nil && len(pids) == 0 {
+			failed = errors.New("it has no process")
+		}
+		return failed
+	})
+	return pids, err
 }
 
 // signal reaches all processes that are still there.

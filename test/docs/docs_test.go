@@ -206,6 +206,33 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// What the end-to-end tests run of a guide are the blocks marked sh (test/e2e/guides_test.go): no command may be in another.
+func TestGuidesAreRun(t *testing.T) {
+	t.Parallel()
+	guides, err := filepath.Glob(filepath.Join(root, "docs/guides/*.md"))
+	if err != nil || len(guides) < 5 {
+		t.Fatalf("guides: %q, %v", guides, err)
+	}
+	fence, command := regexp.MustCompile("^\\s*```(.*)$"), regexp.MustCompile(`^\s*(\$ )?(kubectl|helm|redis-cli|make) `)
+	for _, guide := range guides {
+		block, inside, run := "", false, 0
+		for i, line := range strings.Split(read(t, "docs/guides/"+filepath.Base(guide)), "\n") {
+			switch mark := fence.FindStringSubmatch(line); {
+			case mark != nil:
+				inside, block = !inside, mark[1]
+			case !inside || !command.MatchString(line):
+			case block == "sh":
+				run++
+			default:
+				t.Errorf("%s:%d: a block marked %q is not run: %s", guide, i+1, block, line)
+			}
+		}
+		if run == 0 {
+			t.Errorf("%s has no command that is run", guide)
+		}
+	}
+}
+
 func TestEveryDecisionIsListed(t *testing.T) {
 	t.Parallel()
 	index := read(t, "docs/decisions/README.md")

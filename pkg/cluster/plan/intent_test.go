@@ -275,3 +275,50 @@ func TestFault58_AllChangedAtOnce(t *testing.T) {
 		t.Errorf("they run with %v, and start with %d", live, written)
 	}
 }
+
+// What a person does to roles and slots is taken over, or put right once: it is never fought.
+func TestFault22_ByHand(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		step     func(*clustertest.World) plan.Step
+		failback bool
+		steps    int // that answer it, at most
+	}{
+		"CLUSTER FAILOVER": {step: failoverTo("demo-4")},
+		"CLUSTER FAILOVER to where two primaries share a host": {step: failoverTo("demo-4"), failback: true, steps: 1},
+		"redis-cli --cluster reshard": {step: func(w *clustertest.World) plan.Step {
+			return plan.MoveSlots{Moves: []plan.Move{{
+				From: plan.End{Pod: "demo-0", Node: w.ID("demo-0")}, To: plan.End{Pod: "demo-1", Node: w.ID("demo-1")},
+				Slots: slots(0, 999),
+			}}}
+		}, steps: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := clustertest.Cluster(3, 1)
+			if err := w.Apply(tc.step(w)); err != nil {
+				t.Fatal(err)
+			}
+			w.Ticks(3)
+			wanted := threeByOne
+			wanted.Failback = tc.failback
+			taken := slices.DeleteFunc(goOn(t, w, wanted, plan.Converged), func(d plan.Decision) bool {
+				_, waits := d.Step.(plan.Wait)
+				return waits
+			})
+			if len(taken) > tc.steps {
+				t.Errorf("%+v", taken)
+			}
+			keeps(t, w)
+			rests(t, w, wanted, 50)
+		})
+	}
+}
+
+func failoverTo(pod string) func(*clustertest.World) plan.Step {
+	return func(w *clustertest.World) plan.Step {
+		v := w.View()
+		m := member(&v, pod)
+		return plan.Failover{Pod: pod, Node: m.ID(), Primary: m.Follows(), Mode: plan.HandOver}
+	}
+}

@@ -17,7 +17,7 @@ const (
 
 const (
 	// latencyBatch is how long clients may be kept waiting by one batch when latency counts.
-	latencyBatch = 200 * time.Microsecond
+	latencyBatch = 250 * time.Microsecond
 	// throughputBatch is the default of MoveOptions.MaxBatch.
 	throughputBatch = 5 * time.Millisecond
 	// latencyDuty is the part of its time that a node gives to batches at most when latency counts.

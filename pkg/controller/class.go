@@ -25,9 +25,9 @@ func classOf(rc *redisv1.RedisCluster, claim *corev1.PersistentVolumeClaim) clus
 }
 
 // deleteWithVolume deletes the pod of a replica, and then the claim of its volume, which is of another class than the
-// spec's. The claim is gone for good once the pod is: until then Kubernetes keeps it. An operator that is killed between
-// the two leaves a pod that comes back to its volume, and is replaced once more. Where somebody else has deleted the pod
-// nobody was asked what it holds: its volume stays.
+// spec's. The claim is gone for good once the pod is: until then Kubernetes keeps it. An operator that is killed
+// between the two leaves a pod that comes back to its volume, and is replaced once more. Where somebody else has
+// deleted the pod nobody was asked what it holds: its volume stays.
 func (c *Controller) deleteWithVolume(
 	ctx context.Context, t target, s plan.DeletePod, unneeded func(*corev1.Pod) error,
 ) error {
@@ -42,19 +42,19 @@ func (c *Controller) deleteWithVolume(
 	}
 	err = c.Objects.DeleteClaim(ctx, t.rc, claim, func() error {
 		asked := false
-		err := c.Pods.Delete(ctx, t.rc, s.Pod, types.UID(s.UID), func(live *corev1.Pod) error {
+		deleted := c.Pods.Delete(ctx, t.rc, s.Pod, types.UID(s.UID), func(live *corev1.Pod) error {
 			asked = true
 			return unneeded(live)
 		})
-		if err == nil && !asked {
+		if deleted == nil && !asked {
 			return fmt.Errorf("delete the volume of pod %s: %w: somebody else has deleted the pod", s.Pod, kube.ErrStale)
 		}
-		return err
+		return deleted
 	})
 	if err != nil {
 		return err
 	}
-	c.Events.Step(t.rc, redisv1.EventClaimDeleted, fmt.Sprintf("deleted volume claim %s of class %q: the next one is of class %q",
-		claim.Name, class.Has, class.Wants))
+	c.Events.Step(t.rc, redisv1.EventClaimDeleted, fmt.Sprintf(
+		"deleted volume claim %s of class %q: the next one is of class %q", claim.Name, class.Has, class.Wants))
 	return nil
 }

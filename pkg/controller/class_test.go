@@ -125,10 +125,10 @@ func TestClass_OperatorKilledAtEveryWrite(t *testing.T) {
 			t.Fatalf("%d writes; did the test count them?", writes)
 		}
 		for n := 1; n <= writes; n += 2 * stride {
-			fate := []fate{killedBefore, killedAfter, writeFails, answerLost}[n/2%4]
+			next := []fate{killedBefore, killedAfter, writeFails, answerLost}[n/2%4]
 			f := newCluster(t, clustertest.Settings{Seed: uint64(n)}, ofClass("slow"), size)
 			f.what = name
-			f.life.fate, f.life.at = fate, n
+			f.life.fate, f.life.at = next, n
 			f.change(ofClass("fast"))
 			f.converge("shop")
 			f.intact()
@@ -335,8 +335,8 @@ func TestClass_AsksAgain(t *testing.T) {
 			f := newCluster(t, clustertest.Settings{Seed: 3}, ofClass("slow"))
 			f.change(ofClass("fast"))
 			f.caches.fill(f.api)
-			target := f.targetNow()
-			d := plan.Next(wanted(target.rc), target.view)
+			now := f.targetNow()
+			d := plan.Next(wanted(now.rc), now.view)
 			step, ok := d.Step.(plan.DeletePod)
 			if !ok || !step.WithVolume {
 				t.Fatalf("%+v", d)
@@ -346,7 +346,7 @@ func TestClass_AsksAgain(t *testing.T) {
 			}
 			claims, uid := f.volumes(), f.uids()[step.Pod]
 			f.c.Redis = &primaryLast{RedisControl: f.c.Redis, primary: tc.primary}
-			err := f.c.deletePod(t.Context(), target, step)
+			err := f.c.deletePod(t.Context(), now, step)
 			claim, there := find[*corev1.PersistentVolumeClaim](f.api, "shop", "data-"+step.Pod)
 			kept := there && claim.DeletionTimestamp == nil
 			if tc.refused == "" {

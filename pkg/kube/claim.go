@@ -87,9 +87,9 @@ func (r target) replaceClaim(ctx context.Context, claim *corev1.PersistentVolume
 	return fmt.Errorf("%w: unbound %s %s was deleted to be made again", ErrStale, r.kind, claim.Name)
 }
 
-// DeleteClaim deletes exactly this claim of the cluster, once first has come to a good end: what uses the claim goes before
-// it does, and stays where the claim could not follow. So the API server is asked beforehand whether it lets it go. Another
-// claim under the name, and a change between the look and the deletion, are ErrStale.
+// DeleteClaim deletes exactly this claim of the cluster, once first has come to a good end: what uses the claim goes
+// before it does, and stays where the claim could not follow. So the API server is asked beforehand whether it lets it
+// go. Another claim under the name, and a change between the look and the deletion, are ErrStale.
 func (c *ObjectControl) DeleteClaim(
 	ctx context.Context, rc *redisv1.RedisCluster, claim *corev1.PersistentVolumeClaim, first func() error,
 ) error {

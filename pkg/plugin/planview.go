@@ -67,8 +67,8 @@ func viewOf(rc *redisv1.RedisCluster, live []LiveInfo) cluster.View {
 	return v
 }
 
-// reclass says in a view of the spec after of which class volumes are and are to be. What the status calls outdated is so
-// for its volume, where that is not of the class of the spec before.
+// reclass says in a view of the spec after of which class volumes are and are to be. What the status calls outdated is
+// so for its volume, where that is not of the class of the spec before.
 func reclass(v *cluster.View, before, after *redisv1.RedisCluster) {
 	for i, n := range after.Status.Nodes {
 		if n.StorageClass == "" {

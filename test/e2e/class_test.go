@@ -62,8 +62,12 @@ func TestStorageClass(t *testing.T) {
 	traffic.Gap()
 	install("fast")
 	framework.Eventually(t, classTime, "all volumes are of class fast", func(ctx context.Context) error {
+		pods, failed := c.Pods(ctx)
+		if failed != nil {
+			return failed
+		}
 		away := 6
-		for _, pod := range running(t, c) {
+		for _, pod := range pods {
 			if pod.DeletionTimestamp == nil {
 				away--
 			}
@@ -71,8 +75,8 @@ func TestStorageClass(t *testing.T) {
 		if away > 1 {
 			t.Errorf("%d pods are away", away)
 		}
-		if _, err := claims(ctx, ns, "fast"); err != nil {
-			return err
+		if _, failed = claims(ctx, ns, "fast"); failed != nil {
+			return failed
 		}
 		return updated(c)(ctx)
 	})

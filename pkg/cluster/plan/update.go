@@ -31,9 +31,9 @@ func replaceBrokenPods(w Wanted, v cluster.View) (Decision, bool) {
 	return Decision{}, false
 }
 
-// rollOnePod replaces one pod of another template than the spec's, or with a volume of another class: first replicas, and of those first such as do not
-// count as a copy; then a primary, once a replica that is updated, in sync, and known to all who vote has taken its
-// place.
+// rollOnePod replaces one pod of another template than the spec's, or with a volume of another class: first replicas,
+// and of those first such as do not count as a copy; then a primary, once a replica that is updated, in sync, and known
+// to all who vote has taken its place.
 // Invariant: nothing else is wrong: but for what goes with a pod that is replaced, no rule would wait for anything, so
 // that each pod is back in sync before the next one goes. Nothing is lost with a pod: its shard's primary is there.
 func rollOnePod(w Wanted, v cluster.View) (Decision, bool) {

@@ -268,40 +268,25 @@ func verify(t *testing.T, pods []*testPod, n int) {
 	}
 }
 
-// A primary without a disk is started again at once: its replica takes over first, whether its agent has seen it die, or
-// has died with it, so that only the gate knows.
 func TestFault27_EmptyPrimaryWaitsForItsReplica(t *testing.T) {
-	for name, crash := range map[string]func(*testPod){
-		"its agent lives": (*testPod).crash,
-		"its agent died with it": func(p *testPod) {
-			p.stopAgent()
-			must(t, <-p.agentDone)
-			p.kill()
-			<-p.redisDone
-			p.startAgent()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, inMemory)
-			pods := w.form(3, 1)
-			fill(t, pods, 300)
-			awaitCopies(t, pods)
-			start := w.clock.Now()
-			crash(pods[0])
-			pods[0].startRedis()
-			s := pods[3].awaitStatus("took over", func(s agent.Status) bool { return s.Role == rolePrimary })
-			t.Logf("took over %s after the crash", w.clock.Since(start).Round(time.Millisecond))
-			if s.SlotsOwned != 5461 {
-				t.Errorf("owns %d slots", s.SlotsOwned)
-			}
-			back := pods[0].awaitStatus("follows", func(b agent.Status) bool { return b.Role == roleReplica && b.PrimaryID == s.NodeID })
-			if back.DataLost != "" {
-				t.Errorf("came back as %+v", back)
-			}
-			w.awaitWhole(pods)
-			verify(t, pods, 300)
-		})
+	w := newWorld(t, inMemory)
+	pods := w.form(3, 1)
+	fill(t, pods, 300)
+	awaitCopies(t, pods)
+	start := w.clock.Now()
+	pods[0].crash()
+	pods[0].startRedis()
+	s := pods[3].awaitStatus("took over", func(s agent.Status) bool { return s.Role == rolePrimary })
+	t.Logf("took over %s after the crash", w.clock.Since(start).Round(time.Millisecond))
+	if s.SlotsOwned != 5461 {
+		t.Errorf("owns %d slots", s.SlotsOwned)
 	}
+	back := pods[0].awaitStatus("follows", func(b agent.Status) bool { return b.Role == roleReplica && b.PrimaryID == s.NodeID })
+	if back.DataLost != "" {
+		t.Errorf("came back as %+v", back)
+	}
+	w.awaitWhole(pods)
+	verify(t, pods, 300)
 }
 
 // A copy that does not run yet is waited for.

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 )
@@ -211,6 +213,39 @@ func TestVolumesCannotShrink(t *testing.T) {
 	}
 	if err := shrunk("1Gi"); err != nil {
 		t.Errorf("volumes of 1Gi, and 2Gi is taken back: %v", err)
+	}
+}
+
+// TestFixedFieldsAreRefused asks the API server for what cannot be changed in a cluster that there is, and for something
+// that can be.
+func TestFixedFieldsAreRefused(t *testing.T) {
+	ns := env.Namespace(t, "e2e-fixed")
+	clusters := env.Redis.RedisoperatorV1().RedisClusters(ns)
+	rc := &redisv1.RedisCluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "demo"},
+		Spec: redisv1.RedisClusterSpec{
+			Paused: true,
+			PodTemplate: corev1.PodTemplateSpec{
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "redis", Image: "redis:8.0"}}},
+			},
+		},
+	}
+	if _, err := clusters.Create(t.Context(), rc, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for patch, want := range map[string]string{
+		`{"serviceName":"other"}`:                                   "spec.serviceName cannot be changed",
+		`{"auth":{"secretName":"other"}}`:                           "spec.auth.secretName cannot be changed",
+		`{"storage":{"type":"PersistentVolumeClaim","size":"1Gi"}}`: "spec.storage.type cannot be changed",
+		`{"storage":{"retention":"Delete"}}`:                        "spec.storage.retention cannot be changed",
+		`{"update":{"maxUnavailable":2}}`:                           "spec.update.maxUnavailable must be 1",
+		`{"update":{"strategy":"Supervised"}}`:                      "",
+	} {
+		_, err := clusters.Patch(t.Context(), "demo", types.MergePatchType, []byte(`{"spec":`+patch+`}`),
+			metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		if said := fmt.Sprint(err); (err == nil) != (want == "") || !strings.Contains(said, want) {
+			t.Errorf("%s: the API server says %s, want %q", patch, said, want)
+		}
 	}
 }
 

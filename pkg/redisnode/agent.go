@@ -40,6 +40,7 @@ type Agent struct {
 	lease        lease
 	lived        atomic.Bool // redis has lived, and its death is not settled
 	lastTakeOver atomic.Pointer[agent.TakeOver]
+	remembered   time.Time // when the look was that the record holds; changed with the record
 
 	// Only the monitor's loop uses these.
 	settled     bool                         // redis has its node-timeout

@@ -23,6 +23,29 @@ func remembers(t *testing.T, pods []*testPod, worth cluster.AppendOnly) {
 	})
 }
 
+// Appendonly is turned off, a key is written, and all pods stop, within the second that passes between two looks. They come
+// back with appendonly on: the key is there.
+func TestAppendOnly_TurnedOffRightBeforeTheStop(t *testing.T) {
+	w := newWorld(t, onDisk+"save 3600 1\n")
+	pods := w.form(3, 1)
+	fill(t, pods, 300)
+	remembers(t, pods, cluster.AppendOnlyOn)
+	for _, p := range pods {
+		must(t, w.redis.ConfigSet(t.Context(), p.endpoint(), []redis.Setting{{Name: "appendonly", Value: "no"}}))
+	}
+	if set := pods[0].client("SET", "key-0", "last"); strings.TrimSpace(set) != "OK" {
+		t.Fatal(set)
+	}
+	each(pods, func(p *testPod) { p.remove() })
+	for i, p := range pods {
+		pods[i] = w.place(i, p.dataDir)
+	}
+	w.awaitWhole(pods)
+	if kept := pods[0].client("GET", "key-0"); strings.TrimSpace(kept) != "last" {
+		t.Errorf("what was written last is lost: %q", kept)
+	}
+}
+
 func crashAll(pods []*testPod) {
 	each(pods, func(p *testPod) { p.crash() })
 }

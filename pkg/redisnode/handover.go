@@ -25,6 +25,7 @@ func (a *Agent) handOver(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, handOverBound)
 	defer cancel()
 	start := a.opts.Clock.Now()
+	a.remember(ctx, a.node.look(ctx)) // which file the data are in may have changed since the last look
 	result := a.giveRole(ctx)
 	if err := a.letEnd(ctx); err != nil {
 		glog.Warningf("%s: %v", &a.opts, err)

@@ -170,7 +170,7 @@ func (a *Agent) liveTable(ctx context.Context, t *agent.Table) error {
 	return err
 }
 
-// remember keeps who the node is, and what its files are worth.
+// remember keeps who the node is, and what its files are worth. A look that is older than the last one says nothing.
 func (a *Agent) remember(ctx context.Context, look snapshot) {
 	if look.info == nil || a.gate.read().holding {
 		return
@@ -183,6 +183,10 @@ func (a *Agent) remember(ctx context.Context, look snapshot) {
 	conf := string(text)
 	stale := a.staleSnapshot(ctx, look, conf)
 	a.changeRecord(func(r *record) {
+		if look.at.Before(a.remembered) {
+			return
+		}
+		a.remembered = look.at
 		r.NodeID = id
 		r.StaleSnapshot = cmp.Or(stale, r.StaleSnapshot)
 		a.rememberFiles(r, worth, conf)

@@ -60,7 +60,7 @@ var reverts = []reverted{
 	{field: "maintenance.windows", value: []map[string]string{{"schedule": "0 13 * * *", "duration": "1h"}}, seen: taken},
 	{field: "paused", value: true, seen: taken},
 	{field: "podTemplate", value: map[string]any{"metadata": map[string]any{"annotations": map[string]string{"a": "b"}}}},
-	{field: "modules", value: []map[string]string{{"path": "/none.so"}}},
+	{field: "modules", value: []map[string]string{{"path": "/none.so"}}, seen: failing},
 	{field: "renamedCommands", value: map[string]string{"flushall": ""}},
 	{field: "replicationFactor", value: 2},
 	{field: "numberOfMaster", value: 4},
@@ -172,6 +172,11 @@ func taken(c *framework.Cluster) func(context.Context) error {
 // refused is for settings that no server takes.
 func refused(c *framework.Cluster) func(context.Context) error {
 	return stopsAt(c, redisv1.ConditionDegraded, redisv1.ReasonSettingRefused, "")
+}
+
+// failing is for what no pod starts with.
+func failing(c *framework.Cluster) func(context.Context) error {
+	return stopsAt(c, redisv1.ConditionDegraded, redisv1.ReasonPodFailing, "")
 }
 
 // everyFieldIsTried asks the API server which fields there are.

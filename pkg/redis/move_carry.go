@@ -73,7 +73,7 @@ func (w *slotWork) biggest() (string, int64) {
 type carrier struct {
 	from, to *moveNode
 	pace     *pace
-	arrivals door // at the target; it may have several sources
+	arrivals *turnstile // at the target; it may have several sources
 	options  MoveOptions
 	wires    []*wire // to the node that keys leave, one for each batch under way
 	// weigh says that the sizes of keys have to be asked for: one may be too big.
@@ -93,13 +93,14 @@ type carrier struct {
 	conflicts int64
 }
 
-func newCarrier(from, to *moveNode, p *pace, arrivals door, o MoveOptions) *carrier {
+func newCarrier(from, to *moveNode, p *pace, arrivals *turnstile, o MoveOptions) *carrier {
 	c := &carrier{from: from, to: to, pace: p, arrivals: arrivals, options: o, drop: o.Engine == EngineSlotsOnly}
-	for range cap(p.gate) {
+	for range cap(p.gate.places) {
 		c.wires = append(c.wires, from.c.newWire(from.Endpoint))
 	}
 	if from.info.Keys > 0 {
 		c.meanBytes = float64(from.info.DataBytes) / float64(from.info.Keys)
+		p.weigh(c.meanBytes)
 	}
 	c.weigh = !c.drop && o.MaxKeyBytes > 0 && from.info.DataBytes > o.MaxKeyBytes
 	return c
@@ -119,7 +120,11 @@ func (c *carrier) list(ctx context.Context, over *wire, works []*slotWork) error
 	}
 	count = max(firstKeys, min(keysPerCommand, count/group))
 	for some := range slices.Chunk(works, group) {
-		if err := c.listSome(ctx, over, some, count); err != nil {
+		err := c.pace.aside(ctx, func() error { return c.listSome(ctx, over, some, count) })
+		if err == nil && c.weigh {
+			err = c.weighAll(ctx, over, some)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -138,13 +143,7 @@ func (c *carrier) listSome(ctx context.Context, over *wire, works []*slotWork, c
 	for i, w := range works {
 		w.keys, w.sizes, w.next = got.list[i].keys, nil, 0
 	}
-	if !c.weigh {
-		return nil
-	}
-	for _, w := range works {
-		w.sizes = make([]int64, 0, w.keys.len())
-	}
-	return c.weighAll(ctx, over, works)
+	return nil
 }
 
 // weighAll asks for the size of every key that was listed.
@@ -154,11 +153,18 @@ func (c *carrier) weighAll(ctx context.Context, over *wire, works []*slotWork) e
 		atOnce = sizesAtOnceLatency
 	}
 	var asked []*slotWork // one for each command
+	for _, w := range works {
+		w.sizes = make([]int64, 0, w.keys.len())
+	}
 	flush := func() error {
 		if p.count == 0 {
 			return nil
 		}
-		got, err := over.exchange(ctx, over.c.dialer.CommandTimeout, p)
+		var got *answers
+		err := c.pace.aside(ctx, func() (err error) {
+			got, err = over.exchange(ctx, over.c.dialer.CommandTimeout, p)
+			return err
+		})
 		if err != nil {
 			return failed("memory usage", c.from.Endpoint, err)
 		}
@@ -255,7 +261,11 @@ func (c *carrier) unfinished(ctx context.Context, works []*slotWork) ([]*slotWor
 	for i, w := range works {
 		slots[i] = w.slot
 	}
-	counts, err := c.wires[0].countKeys(ctx, slots)
+	var counts []int64
+	err := c.pace.aside(ctx, func() (err error) {
+		counts, err = c.wires[0].countKeys(ctx, slots)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -310,39 +320,46 @@ func (c *carrier) sendAll(ctx context.Context, works []*slotWork) error {
 // send takes one batch after the other.
 func (c *carrier) send(ctx context.Context, w *wire, queue *batches) error {
 	for {
-		if !c.pace.gate.enter(ctx) {
-			queue.stop()
-			return ctx.Err()
-		}
-		rest, more, err := c.sendOne(ctx, w, queue)
+		more, err := c.sendOne(ctx, w, queue)
 		if err != nil {
 			queue.stop()
 		}
-		c.pace.leave(ctx, rest)
 		if err != nil || !more {
 			return err
 		}
 	}
 }
 
-// sendOne sends the next batch, and says how long its source has to rest then and whether there was one.
-func (c *carrier) sendOne(ctx context.Context, w *wire, queue *batches) (rest time.Duration, more bool, err error) {
-	if !c.arrivals.enter(ctx) {
-		return 0, false, ctx.Err()
+// sendOne sends the next batch, when both nodes have rested, and says whether there was one.
+func (c *carrier) sendOne(ctx context.Context, w *wire, queue *batches) (more bool, err error) {
+	if !c.pace.gate.enter(ctx) {
+		return false, ctx.Err()
 	}
+	defer c.pace.gate.leave()
+	b, got, err := c.exchange(ctx, w, queue)
+	if b == nil || err != nil {
+		return false, err
+	}
+	return true, c.settleBatch(ctx, b, got)
+}
+
+// exchange sends the next batch, while nobody else does to the target; nil when there is none.
+func (c *carrier) exchange(ctx context.Context, w *wire, queue *batches) (*batch, *answers, error) {
+	if !c.arrivals.enter(ctx) {
+		return nil, nil, ctx.Err()
+	}
+	defer c.arrivals.leave()
 	b := queue.take()
 	if b == nil {
-		c.arrivals.leave()
-		return 0, false, nil
+		return nil, nil, nil
 	}
 	sent := timeNow()
 	got, err := w.exchange(ctx, b.within(), b.packet)
-	rest = c.pace.observe(b.cost, sent, timeNow())
-	c.arrivals.leave()
-	if err != nil {
-		return rest, true, failed("migrate", c.from.Endpoint, err)
-	}
-	return rest, true, c.settleBatch(ctx, b, got)
+	done := timeNow()
+	work := c.pace.observe(b.cost, sent, done)
+	c.pace.gate.rest(sent, done, c.pace.rest(work))
+	c.arrivals.rest(sent, done, c.pace.arrivalRest(work))
+	return b, got, failed("migrate", c.from.Endpoint, err)
 }
 
 // settleBatch reads what came of a batch.

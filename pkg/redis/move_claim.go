@@ -173,8 +173,7 @@ const takeOverScript = `
 local info = redis.call('CLUSTER', 'INFO')
 local has = function(text) return string.find(info, text, 1, true) end
 if not has('cluster_state:ok') and has('cluster_slots_ok:16384') then return 0 end
-redis.call('CLUSTER', 'BUMPEPOCH')
-local epoch = string.match(redis.call('CLUSTER', 'INFO'), 'cluster_my_epoch:(%d+)')
+local epoch = string.match(redis.call('CLUSTER', 'BUMPEPOCH').ok, '%d+')
 if tonumber(epoch) <= tonumber(ARGV[2]) then return 1 end
 for i = 3, #ARGV - 1 do
   if ARGV[i+1] ~= '' then

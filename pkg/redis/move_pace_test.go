@@ -1,8 +1,6 @@
 package redis
 
 import (
-	"context"
-	"math"
 	"testing"
 	"time"
 )
@@ -27,7 +25,7 @@ func drive(p *pace, batches int, takes func(foreseen time.Duration) time.Duratio
 		if i > batches/2 {
 			longest = max(longest, took)
 		}
-		c.pass(p.observe(foreseen, sent, c.now))
+		c.pass(p.rest(p.observe(foreseen, sent, c.now)))
 	}
 	return longest, float64(worked) / float64(c.now.Sub(begun))
 }
@@ -43,11 +41,11 @@ func TestPace(t *testing.T) {
 		options MoveOptions
 		takes   func(time.Duration) time.Duration
 		slower  bool // the guard has seen late answers
-		alone   bool // no other node gives
+		bytes   int  // of a key
 		longest time.Duration
 		busy    float64
 	}{
-		"a node gives half of its time, in batches of what clients may wait": {
+		"a node gives a part of its time, in batches of what clients may wait": {
 			options: latency, takes: times(1), longest: latencyBatch, busy: latencyDuty,
 		},
 		"a machine that is faster than foreseen gets larger batches, which take as long": {
@@ -59,11 +57,8 @@ func TestPace(t *testing.T) {
 		"a node that answers late gives half of that": {
 			options: latency, takes: times(0.5), slower: true, longest: latencyBatch / 2, busy: latencyDuty / 2,
 		},
-		"a node that gives alone gives more": {
-			options: latency, takes: times(1), alone: true, longest: smallestLone, busy: latencyDuty,
-		},
-		"a node that gives alone and answers late gives no more at a time than others": {
-			options: latency, takes: times(1), alone: true, slower: true, longest: smallest, busy: latencyDuty / 2,
+		"of large keys a slow machine gets smaller batches, and rests longer": {
+			options: latency, takes: times(4), bytes: 1 << 20, longest: latencyBatch, busy: latencyDuty / 2,
 		},
 		"where throughput counts nobody rests": {
 			options: fast, takes: times(1), longest: throughputBatch, busy: 1,
@@ -72,9 +67,7 @@ func TestPace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPace(test.options)
-			if test.alone {
-				p.alone()
-			}
+			p.weigh(float64(test.bytes))
 			if test.slower {
 				p.slower()
 			}
@@ -96,49 +89,8 @@ func TestPace_OneBatchThatTookLong(t *testing.T) {
 	drive(p, 20, func(foreseen time.Duration) time.Duration { return foreseen })
 	sent := c.now
 	c.pass(3 * time.Second)
-	if rest := p.observe(smallest, sent, c.now); rest > longestRest {
+	if rest := p.rest(p.observe(smallest, sent, c.now)); rest > longestRest {
 		t.Errorf("after one batch of three seconds the node rests for %s", rest)
-	}
-}
-
-func TestTurns(t *testing.T) {
-	t.Parallel()
-	c, node := newClock(), newTurns()
-	begun := c.now
-	c.pass(time.Millisecond)
-	node.ended(begun, c.now)
-	if busy := float64(time.Millisecond) / float64(node.free.Sub(begun)); math.Abs(busy-turnDuty) > 0.001 {
-		t.Errorf("a node gives %.3f of its time to windows that change hands, not %.3f", busy, turnDuty)
-	}
-	begun = c.now
-	c.pass(time.Second)
-	node.ended(begun, c.now)
-	if rest := node.free.Sub(c.now); rest != longestRest {
-		t.Errorf("after a turn of a second the node rests for %s, not %s", rest, longestRest)
-	}
-}
-
-func TestTurns_OneAtATime(t *testing.T) {
-	t.Parallel()
-	node := newTurns()
-	if !node.enter(t.Context()) {
-		t.Fatal("nobody is there, and still one cannot enter")
-	}
-	impatient, cancel := context.WithCancel(t.Context())
-	cancel()
-	if node.enter(impatient) {
-		t.Error("two windows of one node change hands at the same time")
-	}
-	leaveAll([]*turns{node})
-	node.free = timeNow().Add(time.Hour)
-	tired, stop := context.WithTimeout(t.Context(), time.Millisecond)
-	defer stop()
-	if node.enter(tired) {
-		t.Error("a node that rests takes a window")
-	}
-	node.free = time.Time{}
-	if !node.enter(t.Context()) {
-		t.Error("who gave up waiting has kept the door")
 	}
 }
 
@@ -163,10 +115,10 @@ func TestWidth(t *testing.T) {
 	}{
 		"no keys, and every node waits for its disk":       {always: 30 * time.Millisecond, each: 10 * time.Microsecond, slots: 512},
 		"few keys, and every node waits for its disk":      {keys: many, bytes: many << 7, always: 30 * time.Millisecond, slots: 512},
-		"some keys in each slot":                           {keys: 61 * many, bytes: 61 * many << 7, always: 30 * time.Millisecond, slots: 32},
-		"few, but large":                                   {keys: many, bytes: many << 16, always: 30 * time.Millisecond, slots: 128},
-		"a turn takes what its slots take":                 {each: 50 * time.Microsecond, slots: 32},
-		"memory for a disk: slots soon are most of a turn": {always: 1200 * time.Microsecond, each: 10 * time.Microsecond, slots: 64},
+		"some keys in each slot":                           {keys: 61 * many, bytes: 61 * many << 7, always: 30 * time.Millisecond, slots: 64},
+		"few, but large":                                   {keys: many, bytes: many << 16, always: 30 * time.Millisecond, slots: 256},
+		"a turn takes what its slots take":                 {each: 50 * time.Microsecond, slots: 64},
+		"memory for a disk: slots soon are most of a turn": {always: 2400 * time.Microsecond, each: 10 * time.Microsecond, slots: 128},
 	} {
 		if got := widths(newWidth(many, test.keys, test.bytes), test.always, test.each); got != test.slots {
 			t.Errorf("%s: windows of %d slots, not of %d", name, got, test.slots)
@@ -177,10 +129,10 @@ func TestWidth(t *testing.T) {
 func TestWidth_LastWindow(t *testing.T) {
 	t.Parallel()
 	w := newWidth(1000, 0, 0)
-	w.turned(0, 32, time.Second)
-	w.turned(32, 7, time.Second)
+	w.turned(0, 64, time.Second)
+	w.turned(64, 7, time.Second)
 	w.turned(7, 0, time.Second)
-	if w.slots != windowSlotsLatency {
+	if w.slots != windowSlots {
 		t.Errorf("windows of %d slots after turns that say nothing of what a whole one takes", w.slots)
 	}
 }

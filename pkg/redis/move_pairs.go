@@ -67,12 +67,12 @@ func (c *Clients) UndoMoves(ctx context.Context, moves []SlotMove, o MoveOptions
 
 // mover is one call of MoveSlots or UndoMoves.
 type mover struct {
-	c     *Clients
-	o     MoveOptions
-	begun time.Time
-	paces map[cluster.NodeID]*pace // of the nodes that keys leave
-	doors map[cluster.NodeID]door  // of the nodes that they come to
-	turns map[cluster.NodeID]*turns
+	c        *Clients
+	o        MoveOptions
+	begun    time.Time
+	paces    map[cluster.NodeID]*pace      // of the nodes that keys leave
+	arrivals map[cluster.NodeID]*turnstile // of the nodes that they come to
+	turns    map[cluster.NodeID]*turnstile // of both, for windows that change hands
 
 	functions sync.Mutex // two sources of a new target must not both give it theirs
 }
@@ -80,7 +80,7 @@ type mover struct {
 func (c *Clients) newMover(o MoveOptions) *mover {
 	return &mover{
 		c: c, o: o, begun: timeNow(),
-		paces: map[cluster.NodeID]*pace{}, doors: map[cluster.NodeID]door{}, turns: map[cluster.NodeID]*turns{},
+		paces: map[cluster.NodeID]*pace{}, arrivals: map[cluster.NodeID]*turnstile{}, turns: map[cluster.NodeID]*turnstile{},
 	}
 }
 
@@ -223,12 +223,12 @@ func (m *mover) admit(from, to cluster.NodeID) {
 	if m.o.Profile == ProfileThroughput {
 		return
 	}
-	if m.doors[to] == nil {
-		m.doors[to] = make(door, 1)
+	if m.arrivals[to] == nil {
+		m.arrivals[to] = newTurnstile(1)
 	}
 	for _, id := range []cluster.NodeID{from, to} {
 		if m.turns[id] == nil {
-			m.turns[id] = newTurns()
+			m.turns[id] = newTurnstile(1)
 		}
 	}
 }
@@ -249,11 +249,11 @@ func safely(work func() error) func() error {
 func (m *mover) newPair(ctx context.Context, move SlotMove) (*pair, error) {
 	p := &pair{
 		c: m.c, o: m.o, failedOver: move.FailedOver, over: m.over, open: map[cluster.Slot]bool{},
-		pace: m.paces[move.From.ID], arrivals: m.doors[move.To.ID],
+		pace: m.paces[move.From.ID], arrivals: m.arrivals[move.To.ID],
 		from: m.c.newMoveNode(move.From), to: m.c.newMoveNode(move.To),
 	}
 	if m.o.Profile != ProfileThroughput {
-		p.turns = []*turns{m.turns[move.From.ID], m.turns[move.To.ID]}
+		p.turns = []*turnstile{m.turns[move.From.ID], m.turns[move.To.ID]}
 	}
 	var group errgroup.Group
 	group.Go(safely(func() error { return p.from.look(ctx) }))
@@ -261,9 +261,6 @@ func (m *mover) newPair(ctx context.Context, move SlotMove) (*pair, error) {
 	if err := group.Wait(); err != nil {
 		p.close()
 		return nil, err
-	}
-	if m.o.Profile != ProfileThroughput && len(m.paces) == 1 && 2*p.from.info.Self().Slots.Len() <= cluster.SlotCount {
-		p.pace.alone()
 	}
 	p.prepare()
 	return p, nil

@@ -7,7 +7,7 @@ const (
 	widestWindow = 512
 	// windowKeys is what the keys of a wider window may take to send: no more than those of a window as it begins with
 	// where each slot has some dozens of small ones. What is open sends clients to and fro, and is lost most easily.
-	windowKeys = 15 * time.Millisecond
+	windowKeys = 30 * time.Millisecond
 )
 
 // width is how many slots the windows of a pair have when latency counts.
@@ -23,7 +23,7 @@ type width struct {
 
 // newWidth is for windows of a node that has so many keys, of so many bytes, in so many slots.
 func newWidth(slots int, keys, bytes int64) *width {
-	w := &width{slots: windowSlotsLatency, most: widestWindow}
+	w := &width{slots: windowSlots, most: widestWindow}
 	if all := cost(0, int(keys), bytes); all > windowKeys {
 		w.most = min(w.most, int(windowKeys*time.Duration(slots)/all))
 	}

@@ -12,10 +12,9 @@ import (
 )
 
 const (
+	// windowSlots is how many slots a window has, at first where latency counts: see width. Every change has every node
+	// write its nodes.conf, so that smaller windows are no better for clients: there are more of them.
 	windowSlots = 64
-	// windowSlotsLatency keeps the pause short in which a window changes hands. Every change has every node write its
-	// nodes.conf, so that smaller windows are no better for clients: there are more of them. See width.
-	windowSlotsLatency = 32
 	// staleCount is how long a node that had no keys in slots is believed to have none. It can get none while the
 	// marks stand, and is asked only because the mover itself may have been stopped for a while.
 	staleCount = 50 * time.Millisecond
@@ -35,10 +34,10 @@ type pair struct {
 	failedOver bool
 	from, to   *moveNode
 	pace       *pace
-	arrivals   door
-	turns      []*turns    // of the source and the target; none where nobody rests
-	width      *width      // of windows; nil where all have the same
-	over       func() bool // the budget is spent
+	arrivals   *turnstile
+	turns      []*turnstile // of the source and the target; none where nobody rests
+	width      *width       // of windows; nil where all have the same
+	over       func() bool  // the budget is spent
 
 	carrier *carrier
 	umpire  *umpire
@@ -257,7 +256,7 @@ func (p *pair) alone(ctx context.Context, done, next *window) error {
 	err := p.hand(ctx, done, next)
 	ended := timeNow()
 	for _, t := range p.turns {
-		t.ended(begun, ended)
+		t.rest(begun, ended, restAfter(ended.Sub(begun), turnDuty))
 	}
 	p.width.turned(len(done.slots()), len(next.slots()), ended.Sub(begun))
 	return err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
 	"github.com/redisoperator/redis-operator/test/e2e/witness"
 )
@@ -18,12 +19,13 @@ import (
 // readyAtEnd is how long after the last fault the cluster may take.
 const readyAtEnd = time.Minute
 
-// Finish ends the writing and the looking, and checks what can only be checked when nothing happens any more. What the
+// Finish checks what can only be checked when nothing is broken any more, and ends the writing and the looking. What the
 // observer saw meanwhile is part of what it says.
 func (w *World) Finish(ctx context.Context, s *Summary) {
 	if err := w.AwaitWhole(ctx, readyAtEnd); err != nil {
 		s.Wrong = append(s.Wrong, fmt.Errorf("at the end: %w", err))
 	}
+	s.fault("I7, beside writers", w.unwritten(ctx))
 	w.Plain.Halt()
 	w.Waiting.Halt()
 	s.Acknowledged, s.AcknowledgedWaiting = w.Plain.Acknowledged(), w.Waiting.Acknowledged()
@@ -37,7 +39,7 @@ func (w *World) Finish(ctx context.Context, s *Summary) {
 		s.Wrong = append(s.Wrong, fmt.Errorf("I3: at the end %d writes that a replica had acknowledged are lost: %w", len(lost), lost[0]))
 	}
 	s.fault("I2", w.Cluster.Witness().StrayKeys(ctx))
-	s.fault("I7", w.idle(ctx))
+	s.fault("I7", w.unasked(ctx))
 	s.fault("I8", w.secret(ctx))
 	looks, err := w.Observer.Stop()
 	s.Looks = looks
@@ -47,21 +49,23 @@ func (w *World) Finish(ctx context.Context, s *Summary) {
 }
 
 const (
-	settled   = 5 * time.Second
+	// settled is longer than the operator rests between two looks at a cluster with nothing to do: what it has not heard of,
+	// as a host that is back with no pod on it, it has seen by then.
+	settled   = 17 * time.Second
 	idleFor   = 20 * time.Second
-	idleBound = time.Minute
+	idleBound = 3 * time.Minute
 )
 
-// idle is nil when a cluster with nothing to do is left alone: nothing is written to Kubernetes, and no Redis gets a
-// command that writes (I7).
-func (w *World) idle(ctx context.Context) error {
+// unwritten is nil when a cluster with nothing to do is left alone beside its writers: nothing is written to Kubernetes
+// (I7), whatever is written to Redis.
+func (w *World) unwritten(ctx context.Context) error {
 	log, err := w.newAudit(ctx)
 	if err != nil {
 		return err
 	}
 	// What came last has its echo.
 	quiet := time.Now()
-	err = await(ctx, idleBound, "the operator writes nothing for "+settled.String(), func(context.Context) error {
+	err = await(ctx, idleBound, "the operator has nothing to write", func(ctx context.Context) error {
 		written, failed := log.next()
 		if len(written) > 0 {
 			quiet = time.Now()
@@ -70,8 +74,38 @@ func (w *World) idle(ctx context.Context) error {
 		if failed == nil && time.Since(quiet) < settled {
 			failed = errors.New("not for long yet")
 		}
+		if failed == nil {
+			failed = w.owed(ctx, time.Since(quiet))
+		}
 		return failed
 	})
+	if err != nil {
+		return err
+	}
+	pause(ctx, idleFor) // the time itself is what is tested
+	written, err := log.next()
+	if err != nil {
+		return err
+	}
+	return busy(written, nil, nil)
+}
+
+// owed is nil when no role is to go back to where it belongs any more: that comes two node-timeouts after the last one has
+// changed hands.
+func (w *World) owed(ctx context.Context, quiet time.Duration) error {
+	rc, err := w.Cluster.Get(ctx)
+	if err != nil {
+		return err
+	}
+	if rc.Status.NodesPlacement != redisv1.PlacementOptimal && quiet < 2*nodeTimeout+settled {
+		return fmt.Errorf("placement is to get better: %s", rc.Status.PlacementMessage)
+	}
+	return nil
+}
+
+// unasked is nil when nothing is written, and no Redis gets a command that writes either, once nobody else sends any (I7).
+func (w *World) unasked(ctx context.Context) error {
+	log, err := w.newAudit(ctx)
 	if err != nil {
 		return err
 	}

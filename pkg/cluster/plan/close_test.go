@@ -292,8 +292,8 @@ func TestNext_Migrations(t *testing.T) {
 				info(v, "demo-0").Tasks = []cluster.SlotTask{task(w.ID("demo-0"), w.ID("demo-6"), slots(4097, 5461))}
 				info(v, "demo-6").Tasks = info(v, "demo-0").Tasks
 			}, plan.Decision{
-				Step: plan.CreatePods{Ordinals: []int{8, 9}}, Reason: plan.CreatingPods,
-				Message: "creating 2 pods: 10 pods are wanted", Requeue: forming,
+				Step: plan.CreatePods{Ordinals: []int{8}}, Reason: plan.CreatingPods,
+				Message: "creating 1 pod of 2 that are missing: 10 pods are wanted", Requeue: forming,
 			}}
 		},
 		"nothing is cancelled by an incomplete view": func() scene {

@@ -38,25 +38,24 @@ func shifted(n int) *clustertest.World {
 func TestNext_ScaleOut(t *testing.T) {
 	t.Parallel()
 	play(t, map[string]func() scene{
-		"the pods of new shards are created a few at a time, beside nodes that serve": func() scene {
+		"the pods of new shards are created one at a time, beside nodes that serve": func() scene {
 			return scene{clustertest.Cluster(3, 1), want(5, 1), nil, plan.Decision{
-				Step: plan.CreatePods{Ordinals: []int{6, 7}}, Reason: plan.CreatingPods,
-				Message: "creating 2 pods: 10 pods are wanted", Requeue: forming,
+				Step: plan.CreatePods{Ordinals: []int{6}}, Reason: plan.CreatingPods,
+				Message: "creating 1 pod of 4 that are missing: 10 pods are wanted", Requeue: forming,
 			}}
 		},
-		"while those start, no more are created": func() scene {
+		"while one starts, no more are created": func() scene {
 			w := clustertest.Cluster(3, 1)
-			_ = w.Apply(plan.CreatePods{Ordinals: []int{6, 7}})
-			return scene{w, want(5, 1), nil, wait(plan.WaitingForPods, waiting, "demo-6 has not started and demo-7 has not started")}
+			_ = w.Apply(plan.CreatePods{Ordinals: []int{6}})
+			return scene{w, want(5, 1), nil, wait(plan.WaitingForPods, waiting, "demo-6 has not started")}
 		},
-		"as one of them answers, the next is created": func() scene {
+		"as it answers, the next is created": func() scene {
 			w := clustertest.Cluster(3, 1)
 			_ = w.Apply(plan.CreatePods{Ordinals: []int{6}})
 			w.Ticks(1)
-			_ = w.Apply(plan.CreatePods{Ordinals: []int{7}})
 			return scene{w, want(5, 1), nil, plan.Decision{
-				Step: plan.CreatePods{Ordinals: []int{8}}, Reason: plan.CreatingPods,
-				Message: "creating 1 pod: 10 pods are wanted", Requeue: forming,
+				Step: plan.CreatePods{Ordinals: []int{7}}, Reason: plan.CreatingPods,
+				Message: "creating 1 pod of 3 that are missing: 10 pods are wanted", Requeue: forming,
 			}}
 		},
 		"those that cannot start keep none of the others waiting": func() scene {
@@ -64,8 +63,8 @@ func TestNext_ScaleOut(t *testing.T) {
 			_ = w.Apply(plan.CreatePods{Ordinals: []int{6, 7}})
 			w.Stuck("demo-6", true).Stuck("demo-7", true)
 			return scene{w, want(5, 1), nil, plan.Decision{
-				Step: plan.CreatePods{Ordinals: []int{8, 9}}, Reason: plan.CreatingPods,
-				Message: "creating 2 pods: 10 pods are wanted", Requeue: forming,
+				Step: plan.CreatePods{Ordinals: []int{8}}, Reason: plan.CreatingPods,
+				Message: "creating 1 pod of 2 that are missing: 10 pods are wanted", Requeue: forming,
 			}}
 		},
 		"a shard without a copy is in a hurry: all pods are created": func() scene {
@@ -196,8 +195,8 @@ func TestNext_ScaleOut(t *testing.T) {
 		},
 		"replicas that are too many make no new shard: pods are created": func() scene {
 			return scene{clustertest.Cluster(3, 2), want(5, 0), nil, plan.Decision{
-				Step: plan.CreatePods{Ordinals: []int{9, 10}}, Reason: plan.CreatingPods,
-				Message: "creating 2 pods: 5 pods are wanted", Requeue: forming,
+				Step: plan.CreatePods{Ordinals: []int{9}}, Reason: plan.CreatingPods,
+				Message: "creating 1 pod of 2 that are missing: 5 pods are wanted", Requeue: forming,
 			}}
 		},
 		"they make room for the new pods, which are not surplus": func() scene {

@@ -104,13 +104,13 @@ func TestOutline_Moves(t *testing.T) {
 
 func TestOutlined_Duration(t *testing.T) {
 	t.Parallel()
-	speed := plan.Speed{SlotsPerSecond: 100, KeysPerSecond: 1000, BytesPerSecond: 1 << 20, PodStart: 5 * time.Second, PodStop: 2 * time.Second}
+	speed := plan.Speed{SlotsPerSecond: 100, KeysPerSecond: 1000, BytesPerSecond: 1 << 20, PodStart: 5 * time.Second, PodNext: time.Second, PodStop: 2 * time.Second}
 	for sentence, test := range map[string]struct {
 		o    plan.Outlined
 		want time.Duration
 	}{
 		"nothing":                        {want: 0},
-		"pods start at the same time":    {plan.Outlined{PodsCreated: []int{6, 7, 8}}, 5 * time.Second},
+		"pods start one by one":          {plan.Outlined{PodsCreated: []int{6, 7, 8}}, 7 * time.Second},
 		"pods go one after the other":    {plan.Outlined{PodsDeleted: []string{"demo-6", "demo-7"}}, 4 * time.Second},
 		"many small keys":                {plan.Outlined{Slots: 200, Keys: 4000, Bytes: 1 << 20}, 6 * time.Second},
 		"few large ones":                 {plan.Outlined{Slots: 200, Keys: 10, Bytes: 8 << 20}, 10 * time.Second},

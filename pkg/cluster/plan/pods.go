@@ -134,13 +134,15 @@ func holdPaused(w Wanted, v cluster.View) (Decision, bool) {
 // be stopped and was set aside keeps its ordinal, and nobody waits for it.
 func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 	wanted := standing(w, v).Pods()
-	ordinals := lowestFree(v, missingPods(w, v))
-	message := "creating %s: %s wanted"
-	if len(ordinals) > 0 {
-		ordinals = ordinals[:min(len(ordinals), startable(w, v))]
-	} else {
+	missing := lowestFree(v, missingPods(w, v))
+	ordinals := missing[:min(len(missing), startable(w, v))]
+	whose := ""
+	switch {
+	case len(missing) == 0:
 		ordinals = lastHopes(w, v)
-		message = "creating %s, whose volumes may have slots that nobody has: %s wanted"
+		whose = ", whose volumes may have slots that nobody has"
+	case len(ordinals) < len(missing):
+		whose = fmt.Sprintf(" of %d that are missing", len(missing))
 	}
 	if len(ordinals) == 0 {
 		return Decision{}, false
@@ -148,7 +150,7 @@ func createMissingPods(w Wanted, v cluster.View) (Decision, bool) {
 	return Decision{
 		Step:    CreatePods{Ordinals: ordinals},
 		Reason:  CreatingPods,
-		Message: fmt.Sprintf(message, count(len(ordinals), "pod", "pods"), areWanted(wanted)),
+		Message: fmt.Sprintf("creating %s%s: %s wanted", count(len(ordinals), "pod", "pods"), whose, areWanted(wanted)),
 		Requeue: requeueForming,
 	}, true
 }
@@ -162,24 +164,19 @@ func missingPods(w Wanted, v cluster.View) int {
 	return missing
 }
 
-// mostStarting is how many pods start at the same time beside a cluster that is well.
-const mostStarting = 2
-
-// startable is how many more pods may be created now. A pod that starts takes a processor for a second: ten of them at
-// once on a host or two keep the nodes that serve from answering for as long. Nobody is in a hurry for what makes a
-// cluster larger; what a shard lacks that has no copy left is made all at once. One that cannot start keeps nobody
-// waiting.
+// startable is how many more pods may be created now: beside a cluster that is well one, when none is starting. A pod
+// that starts takes a processor for a second: two at once keep nodes that serve from answering for a good part of it.
+// Nobody is in a hurry for what makes a cluster larger; what a shard lacks that has no copy left is made all at once.
+// One that cannot start keeps nobody waiting.
 func startable(w Wanted, v cluster.View) int {
 	if w.foreseen || !formed(w, v) || !copied(w, v) {
 		return w.Pods()
 	}
-	starting := 0
-	for _, m := range staying(v) {
-		if !m.Seen() && m.Pod.Trouble == "" && !m.Pod.HostSilent {
-			starting++
-		}
+	starting := func(m cluster.Member) bool { return !m.Seen() && m.Pod.Trouble == "" && !m.Pod.HostSilent }
+	if slices.ContainsFunc(staying(v), starting) {
+		return 0
 	}
-	return max(0, mostStarting-starting)
+	return 1
 }
 
 // copied says that every slot is with a primary that is there and, where replicas are wanted, has one in sync.

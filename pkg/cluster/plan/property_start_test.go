@@ -7,7 +7,7 @@ import (
 	"github.com/redisoperator/redis-operator/pkg/cluster/plan"
 )
 
-// mayStart says how many pods may start at the same time: two, unless a primary has gone, or one has lost its copies.
+// mayStart says how many pods may start at the same time: one, unless a primary has gone, or one has lost its copies.
 func (r *run) mayStart(view cluster.View, s plan.CreatePods) {
 	if !r.wanted.Bootstrapped || !view.Served() || !view.Contested().IsEmpty() {
 		return
@@ -23,7 +23,7 @@ func (r *run) mayStart(view cluster.View, s plan.CreatePods) {
 		}
 	}
 	old := func(ordinal int) bool { return slices.Contains(view.Volumes, ordinal) } // what is on its volume may be missed
-	if fresh := slices.DeleteFunc(slices.Clone(s.Ordinals), old); len(fresh) > 0 && starting+len(s.Ordinals) > 2 {
+	if fresh := slices.DeleteFunc(slices.Clone(s.Ordinals), old); len(fresh) > 0 && starting+len(s.Ordinals) > 1 {
 		r.fail("pods %v are created while %d start, beside a cluster that is well", s.Ordinals, starting)
 	}
 }

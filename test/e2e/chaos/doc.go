@@ -6,8 +6,9 @@
 //	deck.go        draws faults by a seed: the same seed draws the same faults
 //	faults.go      breaks and mends
 //	world.go       the cluster that suffers, the writers on it, the observer, and who is hit by a fault
-//	suffer.go      one fault: break, hold, mend, wait until all is whole, count what was lost
-//	invariants.go  what is checked when all is over: stray keys, lost writes, writes of an idle operator, secrets
+//	suffer.go      one fault: break, hold, mend, wait until all is whole, count what was lost and look what is astray
+//	invariants.go  what is checked whenever all is whole: stray keys, secrets; and when all is over: lost writes, writes of
+//	               an idle operator
 //	audit.go       who wrote what to Kubernetes, from the API server's own log
 //	report.go      what is said of all that
 //

@@ -44,10 +44,14 @@ func (w *World) Suffer(ctx context.Context, d Draw) Result {
 		r.Wrong = append(r.Wrong, fmt.Errorf("%s: %w", d.Kind, err))
 	}
 	if !d.AtOnce {
-		if err := w.AwaitWhole(ctx, k.Bound); err != nil {
+		err := w.AwaitWhole(ctx, k.Bound)
+		r.Whole = time.Since(begin)
+		if err == nil {
+			err = w.inspect(ctx)
+		}
+		if err != nil {
 			r.Wrong = append(r.Wrong, fmt.Errorf("%s: %w", d.Kind, err))
 		}
-		r.Whole = time.Since(begin)
 		w.allowed = 0
 		w.Observer.Allow(restGrace)
 	}

@@ -14,6 +14,7 @@ func TestStrays(t *testing.T) {
 		"one is in another's slot": {counts: []int64{6, 2, 3, 6}, done: true, strays: true},
 		"it owns no slot":          {counts: []int64{1, 1}, done: true, strays: true},
 		"one expired meanwhile":    {counts: []int64{6, 2, 3, 5}},
+		"one came for one astray":  {counts: []int64{6, 2, 4, 7}},
 	} {
 		if done, err := strays(c.counts); done != c.done || (err != nil) != c.strays {
 			t.Errorf("%s: %t, %v", name, done, err)

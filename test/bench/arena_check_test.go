@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -97,4 +98,20 @@ func (a *arena) ownerOf(t *testing.T, key string) (owner, other *redistest.Serve
 		}
 	}
 	return owner, other
+}
+
+// TestPooled: three short moves of a round are one row of as many requests, and the halt of one of them is not the p99 of
+// all.
+func TestPooled(t *testing.T) {
+	lap := func(slow, quick int) run {
+		took := append(slices.Repeat([]time.Duration{time.Second}, slow), slices.Repeat([]time.Duration{1}, quick)...)
+		return run{moving: latencies{Requests: len(took), Took: took, Errors: 1}.sorted()}
+	}
+	rounds := row{lap(5, 95), lap(0, 300), lap(0, 400)}.pooled()
+	if len(rounds) != 1 {
+		t.Fatalf("one round is %d rows", len(rounds))
+	}
+	if l := rounds[0].moving; l.P99 != 1 || l.Max != time.Second || l.Requests != 800 || l.Errors != 3 {
+		t.Errorf("of 800 requests, 5 of them slow and 3 refused: %s, %d requests, %d errors", l, l.Requests, l.Errors)
+	}
 }

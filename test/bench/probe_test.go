@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,7 @@ type orders struct {
 // was due.
 type latencies struct {
 	Requests      int
+	Took          []time.Duration // each, in order of length
 	P50, P99, Max time.Duration
 	Errors        int
 	FirstError    string
@@ -385,9 +387,23 @@ func (c *client) cut() (latencies, error) {
 	for range old.open {
 		old.took = append(old.took, overdue)
 	}
-	slices.Sort(old.took)
-	if n := len(old.took); n > 0 {
-		l.P50, l.P99, l.Max = old.took[n/2], old.took[min(n-1, n*99/100)], old.took[n-1]
+	l.Took = old.took
+	return l.sorted(), nil
+}
+
+// sorted has the percentiles of what each took.
+func (l latencies) sorted() latencies {
+	slices.Sort(l.Took)
+	if n := len(l.Took); n > 0 {
+		l.P50, l.P99, l.Max = l.Took[n/2], l.Took[min(n-1, n*99/100)], l.Took[n-1]
 	}
-	return l, nil
+	return l
+}
+
+// and are the requests of both windows.
+func (l latencies) and(other latencies) latencies {
+	return latencies{
+		Requests: l.Requests + other.Requests, Took: slices.Concat(l.Took, other.Took), Errors: l.Errors + other.Errors,
+		FirstError: cmp.Or(l.FirstError, other.FirstError), Redirects: l.Redirects + other.Redirects,
+	}.sorted()
 }

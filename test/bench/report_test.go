@@ -87,6 +87,20 @@ func (rs row) latencies(of func(run) latencies) latencies {
 	}
 }
 
+// pooled is a run for each round: the requests of all that were made in it.
+func (rs row) pooled() row {
+	var rounds row
+	for _, r := range rs {
+		i := slices.IndexFunc(rounds, func(of run) bool { return of.round == r.round })
+		if i < 0 {
+			rounds = append(rounds, r)
+			continue
+		}
+		rounds[i].idle, rounds[i].moving = rounds[i].idle.and(r.idle), rounds[i].moving.and(r.moving)
+	}
+	return rounds
+}
+
 // faster is how many times as fast as redis-cli a mover was, round by round.
 func (b *bout) faster(rs row) spread {
 	var ratios []float64
@@ -169,7 +183,8 @@ func (b *bout) beside(out *strings.Builder) {
 		for _, m := range b.movers {
 			rs := b.row(m.name, masters, true)
 			s, faster := rs.seconds(), b.faster(rs)
-			slower := rs.spread(func(r run) float64 { return float64(r.moving.P99) / float64(max(1, r.idle.P99)) })
+			pooled := rs.pooled()
+			slower := pooled.spread(func(r run) float64 { return float64(r.moving.P99) / float64(max(1, r.idle.P99)) })
 			var asked, calm string
 			if m.asked.probedSpeed > 0 {
 				asked = verdict(fmt.Sprintf("≥ %g ×", m.asked.probedSpeed), faster.mid >= m.asked.probedSpeed)
@@ -179,11 +194,12 @@ func (b *bout) beside(out *strings.Builder) {
 			}
 			fmt.Fprintf(out, "| %s %s | %.2f [%.2f..%.2f] | %.2f [%.2f..%.2f] | %s | %s | %s | %.2f [%.2f..%.2f] | %s | %s |\n",
 				direction(masters), m.name, s.mid, s.low, s.high, faster.mid, faster.low, faster.high, asked,
-				rs.latencies(func(r run) latencies { return r.idle }),
-				rs.latencies(func(r run) latencies { return r.moving }),
+				pooled.latencies(func(r run) latencies { return r.idle }),
+				pooled.latencies(func(r run) latencies { return r.moving }),
 				slower.mid, slower.low, slower.high, calm, rs.errors())
 		}
 	}
+	fmt.Fprintf(out, "\nWhere a p99 is asked, moves of less than %s are made up to %d times in a round: it is of the requests of all.\n", movingTime, mostLaps)
 }
 
 // errors is the number of errors of the probe in all rounds, and one of them.

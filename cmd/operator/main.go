@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	goflag "flag"
 	"fmt"
 	"os"
@@ -35,7 +36,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	glog.Infof("redis-operator %s", version)
-	if err := operator.Run(ctx, options); err != nil {
+	err := operator.Run(ctx, options)
+	if errors.Is(err, operator.ErrLostLease) {
+		glog.Errorf("redis-operator: %v; starting again", err)
+		glog.Flush()
+		err = startAgain()
+	}
+	if err != nil {
 		glog.Exitf("redis-operator: %v", err)
 	}
 	glog.Flush()

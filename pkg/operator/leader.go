@@ -24,12 +24,13 @@ const (
 	retryPeriod   = 2 * time.Second
 )
 
-// errLostLease ends the process: another operator may be at work by now.
-var errLostLease = errors.New("lost the lease " + leaseName + ": another operator may be working")
+// ErrLostLease is what Run fails with when the Lease could not be renewed: another operator may be at work by now, and
+// what this one has in hand must not be finished. The process has to end, or to start again with nothing in memory.
+var ErrLostLease = errors.New("lost the lease " + leaseName + ": another operator may be working")
 
-// identity is who holds the Lease: the pod. A container that starts again in it goes on with the Lease of the one
-// before, which has ended, and need not wait until that runs out: a process ends whenever the API server is away for so
-// long that it cannot renew its Lease. One in no pod is on its own.
+// identity is who holds the Lease: the pod. A process that starts again in it goes on with the Lease of the one before,
+// which has ended, and need not wait until that runs out: one starts again whenever the API server is away for so long
+// that it cannot renew its Lease. One in no pod is on its own.
 func identity() (string, error) {
 	if pod, uid := os.Getenv("POD_NAME"), os.Getenv("POD_UID"); pod != "" && uid != "" {
 		return pod + "_" + uid, nil
@@ -92,7 +93,7 @@ func lead(
 	default:
 	}
 	if ctx.Err() == nil || working.Load() {
-		return errLostLease
+		return ErrLostLease
 	}
 	return nil
 }

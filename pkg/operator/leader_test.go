@@ -2,12 +2,18 @@ package operator
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/leaderelection"
 )
 
@@ -52,4 +58,26 @@ func TestIdentity(t *testing.T) {
 	if err != nil || alsoErr != nil || a == b {
 		t.Errorf("%q and %q, errors %v, %v", a, b, err, alsoErr)
 	}
+}
+
+// Who cannot renew its Lease stops before another may begin, whatever it is at.
+func TestFault16_LostLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		var away atomic.Pointer[time.Time] // since when
+		client.PrependReactor("*", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return away.Load() != nil, nil, apierrors.NewTimeoutError("away", 1)
+		})
+		release := make(chan struct{})
+		defer close(release)
+		err := lead(t.Context(), client, "op", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context) error {
+			time.Sleep(time.Minute)
+			away.Store(new(time.Now()))
+			<-release // work that does not end by itself
+			return nil
+		})
+		if after := time.Since(*away.Load()); !errors.Is(err, ErrLostLease) || after > leaseDuration-retryPeriod {
+			t.Errorf("%v, %s after the API server had gone", err, after)
+		}
+	})
 }

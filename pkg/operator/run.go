@@ -36,7 +36,8 @@ const (
 	secretsTTL = 5 * time.Minute
 )
 
-// Run is the operator, until ctx ends: then workers finish the step in hand and the Lease is given back.
+// Run is the operator, until ctx ends: then workers finish the step in hand and the Lease is given back. With
+// ErrLostLease they are still at work when it returns.
 func Run(ctx context.Context, o *Options) error {
 	if err := o.Validate(); err != nil {
 		return err

@@ -38,9 +38,10 @@ func (v View) Failback() (Handover, bool) {
 	return best.links[len(best.links)-1], true // so that the next one goes where there is room by then
 }
 
-// heirs are the replicas that may take over for beauty alone: not where somebody is at work, and they would have to go.
+// heirs are the replicas that may take over for beauty alone: not where somebody is at work, and they would have to go,
+// and none that cannot write to its volume.
 func heirs(s *Shard) []Member {
-	return slices.DeleteFunc(s.Synced(), func(m Member) bool { return m.Pod.HostShut != "" })
+	return slices.DeleteFunc(s.Synced(), func(m Member) bool { return m.Pod.HostShut != "" || m.Info.WriteFault != "" })
 }
 
 func (h Handover) from() string { return h.Primary.Pod.Host }

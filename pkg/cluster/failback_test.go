@@ -132,6 +132,7 @@ func TestFailback_OnlyToSyncedReplicas(t *testing.T) {
 		"loading":     func(m *cluster.Member) { m.Info.Loading = true },
 		"terminating": func(m *cluster.Member) { m.Pod.State = cluster.PodTerminating },
 		"not seen":    func(m *cluster.Member) { m.Info = nil },
+		"disk full":   func(m *cluster.Member) { m.Info.WriteFault = "aof_last_write_status:err" },
 	} {
 		v := spreadOut([]string{"b1", "a1"}, []string{"b1", "c1"}, []string{"c1", "b1"})
 		spoil(&v.Members[1])

@@ -50,7 +50,17 @@ type Member struct {
 	Restart []Drift
 	// VolumeFault says for a person that the node cannot write to its volume; "" when nothing is known to be wrong.
 	VolumeFault string
+	// RefusesWrites says that it takes no writes from clients because of that (MISCONF).
+	RefusesWrites bool
+	// Room is what its volume has. Nobody asks while all can write to theirs.
+	Room Room
 }
+
+// Room is the bytes of a volume. The zero value is that nobody knows.
+type Room struct{ Bytes, Free int64 }
+
+// FreeShare is the part of the volume that is free; 0 when that is not known.
+func (r Room) FreeShare() float64 { return float64(r.Free) / float64(max(1, r.Bytes)) }
 
 // Seen says whether the node answered.
 func (m Member) Seen() bool { return m.Info != nil }

@@ -53,11 +53,23 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 		}
 		view.Members = append(view.Members, m)
 	}
+	c.ask(ctx, a, view, asked, endpoints)
+	view.Former = formerNodes(rc.Status, view)
+	if view.Volumes, err = c.volumesOf(rc); err != nil {
+		return view, err
+	}
+	view = view.SetAside()
+	c.weigh(ctx, rc, a, &view)
+	return view, c.compareSettings(ctx, rc, a, &view)
+}
+
+// ask asks the nodes of members what they know, and the agents of those with whom something is wrong.
+func (c *Controller) ask(ctx context.Context, a access, view cluster.View, members []int, endpoints []redis.Endpoint) {
 	var explaining sync.WaitGroup
 	for i, seen := range c.Redis.ObserveAll(ctx, endpoints) {
-		m := &view.Members[asked[i]]
+		m := &view.Members[members[i]]
 		m.Info, m.Unseen = seen.Info, ""
-		explain := func() { m.VolumeFault = c.volumeFault(ctx, a, *m) }
+		explain := func() { c.explainVolume(ctx, a, m) }
 		switch {
 		case seen.Err != nil:
 			m.Unseen = seen.Err.Error()
@@ -70,13 +82,7 @@ func (c *Controller) observe(ctx context.Context, rc *redisv1.RedisCluster, a ac
 		})
 	}
 	explaining.Wait()
-	view.Former = formerNodes(rc.Status, view)
-	if view.Volumes, err = c.volumesOf(rc); err != nil {
-		return view, err
-	}
-	view = view.SetAside()
-	c.weigh(ctx, rc, a, &view)
-	return view, c.compareSettings(ctx, rc, a, &view)
+	c.findRoom(ctx, a, view)
 }
 
 // memberOf is a pod whose node was not asked yet.

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	redisv1 "github.com/redisoperator/redis-operator/pkg/apis/redis/v1"
-	"github.com/redisoperator/redis-operator/pkg/cluster"
 	"github.com/redisoperator/redis-operator/pkg/kube"
 )
 
@@ -148,15 +147,4 @@ func (c *Controller) adoptClaims(ctx context.Context, rc *redisv1.RedisCluster) 
 		}
 	}
 	return nil
-}
-
-// volumeFault says for a person that a node could not write to its volume, and how much room there is by its agent's
-// word. The share is rounded: what changes at every look would be written at every look.
-func (c *Controller) volumeFault(ctx context.Context, a access, m cluster.Member) string {
-	fault := fmt.Sprintf("it could not write to its volume (%s)", m.Info.WriteFault)
-	status, err := askAgent(ctx, a, m.Pod.IP)
-	if err == nil && status.PodUID == m.Pod.UID && status.Volume != nil && status.Volume.Bytes > 0 {
-		fault += fmt.Sprintf(", of which %d%% are free", 100*status.Volume.Free/status.Volume.Bytes)
-	}
-	return fault + "; redis refuses writes until it can"
 }

@@ -127,10 +127,11 @@ func (f info) evicts() bool {
 }
 
 // writeFault is the first of what the server says of its last tries to write to its disk that failed; "" when all went
-// well. With the first two it refuses writes (MISCONF) until one succeeds.
+// well. With the first one it refuses writes (MISCONF) until one succeeds, with the second one where it is told to.
 func (f info) writeFault() string {
 	for _, name := range []string{"aof_last_write_status", "rdb_last_bgsave_status", "aof_last_bgrewrite_status"} {
-		if f[name] == "err" {
+		off := f["aof_enabled"] == "0" && name != "rdb_last_bgsave_status" // then it is of long ago
+		if f[name] == "err" && !off {
 			return name + ":err"
 		}
 	}

@@ -56,3 +56,19 @@ func TestInfo_Numbers(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// What went wrong with an append-only file that has been turned off since is wrong no more.
+func TestInfo_WriteFault(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"aof_enabled:1\r\naof_last_write_status:err\r\nrdb_last_bgsave_status:err\r\n": "aof_last_write_status:err",
+		"aof_enabled:0\r\naof_last_write_status:err\r\nrdb_last_bgsave_status:err\r\n": "rdb_last_bgsave_status:err",
+		"aof_enabled:0\r\naof_last_bgrewrite_status:err\r\n":                           "",
+		"aof_enabled:1\r\naof_last_bgrewrite_status:err\r\n":                           "aof_last_bgrewrite_status:err",
+		"aof_enabled:1\r\naof_last_write_status:ok\r\n":                                "",
+	} {
+		if got := parseInfo(text).writeFault(); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -214,6 +214,7 @@ func (w *World) failover(f plan.Failover) error {
 	w.promote(n, shard)
 	if f.Mode == plan.HandOver {
 		primary.hear(n)
+		w.save(primary)
 	}
 	return nil
 }

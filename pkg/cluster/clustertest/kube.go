@@ -21,7 +21,7 @@ func (w *World) Tick() {
 			w.falter(p)
 		case p.State == cluster.PodPending && w.now >= p.startAt && !p.stuck && !w.full() && w.provision(p):
 			w.start(p)
-		case p.State == cluster.PodRunning && p.node == nil && w.now >= p.startAt:
+		case p.State == cluster.PodRunning && p.node == nil && w.now >= p.startAt && !p.full:
 			p.node = w.load(p)
 		}
 	}

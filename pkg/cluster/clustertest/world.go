@@ -89,6 +89,7 @@ type pod struct {
 	stuck   bool // cannot be scheduled
 	lost    bool // its host is off
 	hidden  bool // cannot be reached by the operator
+	full    bool // its volume
 	made    int  // from this template
 	asked   int  // of its kubelet: see Size
 	given   int  // by its kubelet
@@ -192,6 +193,7 @@ func (w *World) View() cluster.View {
 		v.Volumes = slices.DeleteFunc(slices.Compact(v.Volumes), w.doomed)
 	}
 	w.drift(&v)
+	w.measure(&v)
 	return v.SetAside()
 }
 

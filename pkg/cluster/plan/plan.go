@@ -47,6 +47,7 @@ var rules = []rule{
 	promoteOrphanShard, // proven dead, and Redis elects nobody in its place
 	forgetGoneNodes,    // on all nodes at once
 	attachReplicas,     // slotless primaries become replicas, those of new shards before there are slots in them
+	relievePrimary,     // it refuses writes, and a copy would take them
 	resizePods,         // takes no time, and may be what those after it wait for
 	applySettings,      // the same
 

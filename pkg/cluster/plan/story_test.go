@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write the stories as they go now")
 //	new 3+1 [WORD...]                a cluster that is wanted, of which nothing is there; words: ephemeral, join,
 //	                                 atomic, pace=SLOTS of a move in one step, max=BYTES of each node
 //	want 3+1                         the spec is edited
-//	kill|wipe|restart|evict|stop|outdate|hide|show POD...
+//	kill|wipe|restart|evict|stop|outdate|hide|show|full|roomy POD...
 //	split POD N                      the replica in the pod has taken over, but for N slots that its primary came back with
 //	room N                           no more pods than that can be scheduled; 0: any number
 //	stranger IP, leave               a node of somebody else comes and goes
@@ -194,6 +194,8 @@ func (s *story) pod(verb, name string) {
 		s.world.Outdate(name)
 	case "hide", "show":
 		s.world.Hide(name, verb == "hide")
+	case "full", "roomy":
+		s.world.Full(name, verb == "full")
 	default:
 		s.t.Fatalf("what is %s?", verb)
 	}

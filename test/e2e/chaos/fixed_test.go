@@ -56,6 +56,8 @@ func TestFaults_WithVolumes(t *testing.T) {
 			Kind: "api-server-off-and-kill-redis", Shard: 2, Hold: leaseLost,
 		}, mostGap},
 		{"Fault25_AllPodsDeletedAtOnce", Draw{Kind: "delete-all-pods"}, time.Minute},
+		// It is found out within a look at a cluster at rest, 15 s; the disk is full for longer.
+		{"Fault38_PrimaryOnAFullDisk", Draw{Kind: "disk-full", Shard: 1, Hold: 40 * time.Second}, 25 * time.Second},
 		{"PrimaryStopped", Draw{Kind: "stop-redis", Shard: 0, Hold: 20 * time.Second}, 40 * time.Second},
 		{"Fault30_NodePoweredOffAndBack", Draw{Kind: "power-off", Hold: 25 * time.Second}, time.Minute},
 	} {

@@ -187,7 +187,7 @@ func (w *World) secret(ctx context.Context) error {
 func (w *World) eachProcess(ctx context.Context, look func(where string, text []byte) error) error {
 	for _, s := range w.Observer.Last().Seen {
 		for _, container := range []string{"redis", "redisnode"} {
-			pids, err := w.pids(ctx, w.Cluster.Namespace, s.Pod.Name, container)
+			pids, err := w.running(ctx, w.Cluster.Namespace, s.Pod.Name, container)
 			if err != nil {
 				return err
 			}

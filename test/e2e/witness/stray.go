@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// StrayKeys says which primaries hold keys of slots that are not theirs (I2), while no slot moves. Clients may write: what
-// changes while it is counted is counted again. Some servers count no keys in slots that a node does not own, so it is the
+// StrayKeys says which primaries hold keys of slots that are not theirs (I2), while no slot moves. Clients may write: a
+// node counts all in one transaction. Some servers count no keys in slots that a node does not own, so it is the
 // difference to all keys that tells.
 func (c *Cluster) StrayKeys(ctx context.Context) error {
 	look, err := c.Look(ctx)
@@ -37,56 +37,46 @@ func strayAt(ctx context.Context, s Seen, password string) error {
 		return err
 	}
 	defer r.Close()
-	questions := [][]string{{"DBSIZE"}}
+	questions := [][]string{{"MULTI"}, {"DBSIZE"}}
 	for slot := range uint16(slotCount) {
 		if s.Self().Owns(slot) {
 			questions = append(questions, []string{"CLUSTER", "COUNTKEYSINSLOT", strconv.Itoa(int(slot))})
 		}
 	}
-	questions = append(questions, []string{"DBSIZE"})
-	for range countsAtMost {
-		replies, err := r.Pipeline(ctx, questions...)
-		if err != nil {
-			return err
-		}
-		counts, err := numbers(replies)
-		if err != nil {
-			return err
-		}
-		if done, err := strays(counts); done {
-			return err
-		}
+	replies, err := r.Pipeline(ctx, append(questions, []string{"EXEC"})...)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("its keys changed while they were counted, %d times", countsAtMost)
+	counts, err := numbers(replies[len(replies)-1])
+	if err != nil {
+		return err
+	}
+	return strays(counts[0], counts[1:])
 }
 
-// strays says of all keys, those of each slot that is the node's, and all keys once more, whether some are in others. It is
-// not done when some have come or gone meanwhile.
-func strays(counts []int64) (done bool, err error) {
-	before, after, owned := counts[0], counts[len(counts)-1], int64(0)
-	for _, n := range counts[1 : len(counts)-1] {
-		owned += n
+// strays says of all keys, and those of each slot that is the node's, whether some are in others.
+func strays(all int64, own []int64) error {
+	left := all
+	for _, n := range own {
+		left -= n
 	}
-	if before != after {
-		return false, nil
+	if left != 0 {
+		return fmt.Errorf("%d of its %d keys are in no slot of its own", left, all)
 	}
-	if owned != before {
-		err = fmt.Errorf("%d keys, of which %d are in its own slots", before, owned)
-	}
-	return true, err
+	return nil
 }
 
-// countsAtMost is how often keys are counted, of which some come or go meanwhile.
-const countsAtMost = 20
-
-func numbers(replies []any) ([]int64, error) {
+// numbers are the answers to a transaction.
+func numbers(exec any) ([]int64, error) {
+	replies, ok := exec.([]any)
+	if !ok || len(replies) == 0 {
+		return nil, fmt.Errorf("EXEC: %v", exec)
+	}
 	out := make([]int64, len(replies))
 	for i, reply := range replies {
-		n, ok := reply.(int64)
-		if !ok {
+		if out[i], ok = reply.(int64); !ok {
 			return nil, fmt.Errorf("DBSIZE or COUNTKEYSINSLOT: %v", reply)
 		}
-		out[i] = n
 	}
 	return out, nil
 }

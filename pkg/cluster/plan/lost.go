@@ -9,7 +9,8 @@ import (
 
 // coverLostSlots gives slots that are lost with all their copies to empty primaries, as the spec or a person allows.
 // First those who owned them are forgotten by all: nobody gives away what it believes to be another's.
-// Invariant: no slot is given away that a node, a pod or a volume may still have, and none without consent.
+// Invariant: no slot is given away that a node, a pod or a volume may still have, and none without consent, but where
+// nothing at all is left.
 func coverLostSlots(w Wanted, v cluster.View) (Decision, bool) {
 	lost := lostSlots(w, v)
 	if allowed := lost.Intersect(w.GiveUp); allowed.IsEmpty() || len(lostVolumes(v)) > 0 {
@@ -149,6 +150,16 @@ func unownedSlots(w Wanted, v cluster.View) cluster.SlotSet {
 		}
 	}
 	return lost
+}
+
+// nothingKept is all slots when every one of them is lost, and the last key with them: there is nothing left that
+// anybody could keep by waiting, or lose by consent. Some may remember who had them: pods that all went at once do not
+// all come back at once. When nobody does any more, it is blank.
+func nothingKept(w Wanted, v cluster.View) cluster.SlotSet {
+	if v.Served() || !bare(w, v) || lostSlots(w, v) != cluster.AllSlots() {
+		return cluster.SlotSet{}
+	}
+	return cluster.AllSlots()
 }
 
 // keepers are the nodes that have a copy of what a node had that is not there and owns nothing any more: somebody may

@@ -85,6 +85,7 @@ func Next(w Wanted, v cluster.View) Decision {
 	v = v.Studied()
 	w.Replicas = whileDraining(w, v)
 	w.lent = lent(w, v)
+	w.GiveUp = w.GiveUp.Union(nothingKept(w, v))
 	for _, decide := range rules {
 		if d, ok := decide(w, v); ok {
 			return d

@@ -43,11 +43,16 @@ func coverSlots(w Wanted, v cluster.View) (Decision, bool) {
 	return Decision{Step: AddSlots{Grants: grants}, Reason: AddingSlots, Message: message, Requeue: requeueNow}, true
 }
 
-// blank says that nothing is left of a cluster that was formed: every pod is there with a node that has no keys, there
-// is no volume that anything could come back from, and nobody remembers who had the slots that have no owner.
+// blank says that nothing is left of a cluster that was formed, and nobody remembers who had slots: see nothingKept.
 func blank(w Wanted, v cluster.View) bool {
-	return w.Bootstrapped && !v.Covered() && allLive(v) && len(v.Aside) == 0 && len(v.Volumes) == 0 &&
-		len(v.Members) >= w.Pods() &&
+	return !v.Covered() && bare(w, v) &&
+		!slices.ContainsFunc(v.Ghosts(), func(g cluster.Ghost) bool { return !g.Slots.IsEmpty() })
+}
+
+// bare says that a cluster that was formed has no data: every pod is there with a node that has no keys, and there is
+// no volume that anything could come back from.
+func bare(w Wanted, v cluster.View) bool {
+	return w.Bootstrapped && allLive(v) && len(v.Aside) == 0 && len(v.Volumes) == 0 && len(v.Members) >= w.Pods() &&
 		!slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Info.Keys > 0 })
 }
 

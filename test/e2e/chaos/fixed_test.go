@@ -10,7 +10,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
 )
@@ -110,19 +109,14 @@ func TestFaults_WithoutVolumes(t *testing.T) {
 	t.Run("Fault26_AllPodsDeletedAtOnceWithoutDisk", func(t *testing.T) { loseAll(t, w.Cluster) })
 }
 
-// loseAll deletes all pods of a cluster that keeps nothing, and whose owner has said that this is to be borne: it comes
-// back by itself, with as many shards and replicas, empty, and says that data is lost.
+// loseAll deletes all pods of a cluster that keeps nothing: it comes back by itself, with as many shards and replicas,
+// empty, and says that data is lost. Nobody has to consent: there is nothing left.
 func loseAll(t *testing.T, c *framework.Cluster) {
 	t.Helper()
 	before, err := c.Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = env.Redis.RedisoperatorV1().RedisClusters(c.Namespace).Patch(t.Context(), c.Name, types.MergePatchType,
-		[]byte(`{"spec":{"recovery":{"lostShard":"Empty"}}}`), metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	c.WaitReady(t, time.Minute)
 	if err = env.Kube.CoreV1().Pods(c.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{},
 		metav1.ListOptions{}); err != nil {
 		t.Fatal(err)

@@ -72,6 +72,11 @@ type Status struct {
 	Notice string `json:"notice,omitempty"`
 	// LastTakeOver is how the node last took the place of its primary; nil when it has not since its agent started.
 	LastTakeOver *TakeOver `json:"lastTakeOver,omitempty"`
+	// Stream is the stream of writes that ReplOffset counts; nil when redis does not answer.
+	Stream *Stream `json:"stream,omitempty"`
+	// GivenUp is what was given up when the node, a primary, found that it had been replaced; nil when it is one, has
+	// not been one since its agent started, or nobody can tell.
+	GivenUp *GivenUp `json:"givenUp,omitempty"`
 	// Mark counts how far the volume of a primary has come, a minute of writes a mark.
 	Mark int64 `json:"mark,omitempty"`
 	// CopyOf is the primary that the node's copy was last seen in sync with, and CopyMark the mark of that then: a
@@ -106,6 +111,22 @@ type TakeOver struct {
 	OffsetGap int64 `json:"offsetGap"`
 	// Millis is how long it took, from when the primary's death was seen.
 	Millis int64 `json:"millis"`
+}
+
+// Stream is a stream of writes, and the one before it, of which the node has all up to FormerEnd.
+type Stream struct {
+	ID        string `json:"id"`
+	FormerID  string `json:"formerID,omitempty"`
+	FormerEnd int64  `json:"formerEnd,omitempty"`
+}
+
+// GivenUp is the writes that a primary had taken, and that whoever had taken its place does not have.
+type GivenUp struct {
+	// PrimaryID is the node that it follows since.
+	PrimaryID string    `json:"primaryID"`
+	At        time.Time `json:"at"`
+	// Bytes of its stream of writes, in which there are also some that are none: a PING to replicas every ten seconds.
+	Bytes int64 `json:"bytes"`
 }
 
 // Nodes is what a node knows of its cluster: GET /v1/nodes.

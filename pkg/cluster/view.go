@@ -223,6 +223,8 @@ type NodeInfo struct {
 	// switched off breaks no connection. Primaries say something every ten seconds.
 	LinkSilent time.Duration
 	ReplOffset int64
+	// Stream is the stream of writes that ReplOffset counts.
+	Stream Stream
 	// Keys is the number of keys in database 0.
 	Keys      int64
 	UsedBytes int64
@@ -239,6 +241,15 @@ type NodeInfo struct {
 	// WriteFault is what the server says of its last try to write to its disk that failed: "aof_last_write_status:err".
 	WriteFault string
 	Version    string // "redis 7.0.15", "valkey 9.1.2"
+}
+
+// Stream is a stream of writes: what a primary takes, and its replicas receive. A replica that takes over begins one of
+// its own where it was in its primary's.
+type Stream struct {
+	ID string
+	// Former is the one before, of which it has all up to FormerEnd; "": there was none.
+	Former    string
+	FormerEnd int64
 }
 
 // Self is the node's own line of its table. A NodeInfo is only made with one.

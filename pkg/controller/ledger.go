@@ -119,6 +119,9 @@ type ledger struct {
 	progress bool
 	landed   cluster.SlotSet
 
+	// demoted is how often nodes were asked what they have given up as they were replaced: see tellGivenUp.
+	demoted map[cluster.NodeID]int
+
 	// waits is the pods whose gates are shut: see longWaits.
 	waits map[string]gateWait
 

@@ -43,6 +43,7 @@ func (c *Controller) sync(ctx context.Context, key cache.ObjectName) (time.Durat
 	}
 	if err = c.report(ctx, rc, o); err == nil {
 		c.tellTakeOvers(ctx, t)
+		c.tellGivenUp(ctx, t)
 		c.tellWaits(t)
 	}
 	return t.pace(o, c.Clock.Now()), errors.Join(o.err, err)

@@ -78,6 +78,15 @@ func (f info) offset() int64 {
 	return f.number("master_repl_offset")
 }
 
+// stream is the one that offset is of. The servers say with which byte the next one begins.
+func (f info) stream() cluster.Stream {
+	s := cluster.Stream{ID: f["master_replid"]}
+	if begins := f.number("second_repl_offset"); begins > 0 {
+		s.Former, s.FormerEnd = f["master_replid2"], begins-1
+	}
+	return s
+}
+
 // keys is the number of keys in this database, from "keys=12,expires=3,avg_ttl=0".
 func (f info) keys(db string) int64 { return parsePairs(f[db]).number("keys") }
 
@@ -221,6 +230,7 @@ func nodeInfo(nodes string, clusterInfo, server info) (*cluster.NodeInfo, error)
 		LinkDown:     server.linkDown(),
 		LinkSilent:   server.linkSilent(),
 		ReplOffset:   server.offset(),
+		Stream:       server.stream(),
 		Keys:         server.keys("db0"),
 		UsedBytes:    server.number("used_memory"),
 		DataBytes:    server.dataBytes(),

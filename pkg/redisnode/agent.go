@@ -40,13 +40,15 @@ type Agent struct {
 	lease        lease
 	lived        atomic.Bool // redis has lived, and its death is not settled
 	lastTakeOver atomic.Pointer[agent.TakeOver]
+	givenUp      atomic.Pointer[agent.GivenUp]
 	remembered   time.Time // when the look was that the record holds; changed with the record
 
 	// Only the monitor's loop uses these.
-	settled     bool                         // redis has its node-timeout
-	hastened    bool                         // a new replica has been made to ping often
-	hastenedFor map[cluster.NodeID]time.Time // the pings whose lack of an answer redis was made to see: see suspect
-	owed        owed                         // the node-timeout that redis is to have again, also from a former agent
+	askedGivenUp int                          // how often the successor was asked: see countGivenUp
+	settled      bool                         // redis has its node-timeout
+	hastened     bool                         // a new replica has been made to ping often
+	hastenedFor  map[cluster.NodeID]time.Time // the pings whose lack of an answer redis was made to see: see suspect
+	owed         owed                         // the node-timeout that redis is to have again, also from a former agent
 }
 
 // New makes an agent. It reads its state and starts nothing.
@@ -116,6 +118,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.remember(ctx, look)
 			a.gate.served(look)
 			a.settle(ctx, look)
+			a.countGivenUp(ctx, look)
 			a.suspect(ctx, look)
 		})
 		return nil

@@ -55,6 +55,7 @@ type monitor struct {
 	aliveAt time.Time // when it last answered
 	link    link      // to its primary, while it is a replica
 	offset  int64     // how far its stream of writes was when it last answered
+	reign   reign     // how far it came as a primary, as long as it is not known what its successor has of that
 }
 
 // run looks every second until the context ends, and calls seen after each look.
@@ -100,9 +101,10 @@ func (m *monitor) look(ctx context.Context) snapshot {
 	}
 	switch {
 	case s.dead: // what it starts with again is what was on its disk
-		m.link, m.offset = link{}, 0
+		m.link, m.offset, m.reign = link{}, 0, reign{}
 	case s.info != nil:
 		m.link.see(s.at, s.info)
+		m.reign.see(s.info)
 	}
 	return s
 }

@@ -31,6 +31,7 @@ func (a *Agent) Status(ctx context.Context) agent.Status {
 		DataLost:     kept.DataLost,
 		Notice:       cmp.Or(gate.notice, kept.Doubt),
 		LastTakeOver: a.lastTakeOver.Load(),
+		GivenUp:      a.givenUp.Load(),
 		Mark:         kept.Mark,
 		CopyOf:       string(kept.CopyOf),
 		CopyMark:     kept.CopyMark,
@@ -67,6 +68,7 @@ func describe(s *agent.Status, info *cluster.NodeInfo) {
 	s.NodeID = string(self.ID)
 	s.SlotsOwned = self.Slots.Len()
 	s.ReplOffset = info.ReplOffset
+	s.Stream = &agent.Stream{ID: info.Stream.ID, FormerID: info.Stream.Former, FormerEnd: info.Stream.FormerEnd}
 	s.HasData = info.Keys > 0 || info.Loading // who loads has a data set, and not yet what is in it
 	s.Role = roleName(self.Role)
 	if self.Role == cluster.Replica {

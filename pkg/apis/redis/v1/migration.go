@@ -102,6 +102,8 @@ const (
 	EventClaimDeleted = "ClaimDeleted"
 	// EventTookOver tells of a replica that has taken over from a primary that died, and what it may have lost.
 	EventTookOver = "TookOver"
+	// EventWritesGivenUp tells of a primary that has found itself replaced, and took writes that its successor lacks.
+	EventWritesGivenUp = "WritesGivenUp"
 	// EventWaitingAtGate tells of a pod, as an event of it, in which redis is not started yet, and what for.
 	EventWaitingAtGate = "WaitingAtGate"
 )

@@ -18,7 +18,7 @@ func (c *Controller) tellGivenUp(ctx context.Context, t target) {
 	for _, was := range t.rc.Status.Nodes {
 		id := cluster.NodeID(was.ID)
 		if m, there := t.view.Member(id); there && was.Role == redisv1.RoleMaster && m.Role() == cluster.Replica {
-			t.ledger.demoted = with(t.ledger.demoted, id)
+			t.ledger.demoted[id] = 0
 		}
 	}
 	for id, asked := range t.ledger.demoted {
@@ -38,13 +38,4 @@ func (c *Controller) tellGivenUp(ctx context.Context, t target) {
 				" which had taken its place, does not have: they are lost", m.Pod.Name, lost, m.Follows().Short()))
 		}
 	}
-}
-
-// with is a map with the key in it, at 0 when it is new.
-func with(asked map[cluster.NodeID]int, id cluster.NodeID) map[cluster.NodeID]int {
-	if asked == nil {
-		asked = map[cluster.NodeID]int{}
-	}
-	asked[id] += 0
-	return asked
 }

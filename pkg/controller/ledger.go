@@ -43,7 +43,7 @@ func (l *ledgers) of(rc *redisv1.RedisCluster) *ledger {
 	key := cache.MetaObjectToName(rc)
 	known := l.known[key]
 	if known == nil || known.uid != rc.UID {
-		known = &ledger{uid: rc.UID}
+		known = &ledger{uid: rc.UID, demoted: map[cluster.NodeID]int{}}
 		l.known[key] = known
 	}
 	if known.generation != rc.Generation {

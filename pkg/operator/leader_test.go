@@ -71,7 +71,6 @@ func TestFault16_LostLease(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
 		err := lead(t.Context(), client, "op", leaderelection.NewLeaderHealthzAdaptor(time.Minute), func(context.Context) error {
-			time.Sleep(time.Minute)
 			away.Store(new(time.Now()))
 			<-release // work that does not end by itself
 			return nil

@@ -245,6 +245,15 @@ func (c *Clients) ResumeWrites(ctx context.Context, ep Endpoint) error {
 	})
 }
 
+// Relink has a replica drop the connection to its primary, and connect anew. What it has it keeps: it asks for what
+// came after that.
+func (c *Clients) Relink(ctx context.Context, ep Endpoint) error {
+	return c.call(ctx, ep, "client kill", func(ctx context.Context) error {
+		_, err := c.do(ctx, ep, command{"CLIENT", "KILL", "TYPE", "MASTER"})
+		return err
+	})
+}
+
 // ReplicaInfo is a replica as its primary sees it.
 type ReplicaInfo struct {
 	IP     string

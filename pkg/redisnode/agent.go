@@ -135,6 +135,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.keepMarks(ctx)
 		return nil
 	})
+	group.Go(func() error {
+		a.keepLink(ctx)
+		return nil
+	})
 	return group.Wait()
 }
 

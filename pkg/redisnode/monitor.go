@@ -54,7 +54,8 @@ type monitor struct {
 	last    snapshot
 	aliveAt time.Time // when it last answered
 	link    link      // to its primary, while it is a replica
-	offset  int64     // how far its stream of writes was when it last answered
+	trail   trail     // how far its stream of writes has come
+	died    bool      // what is known of the stream is of a redis that is dead
 	reign   reign     // how far it came as a primary, as long as it is not known what its successor has of that
 }
 
@@ -96,13 +97,14 @@ func (m *monitor) look(ctx context.Context) snapshot {
 	if s.alive() {
 		m.aliveAt = s.at
 	}
-	if s.info != nil {
-		m.offset = s.info.ReplOffset
-	}
 	switch {
 	case s.dead: // what it starts with again is what was on its disk
-		m.link, m.offset, m.reign = link{}, 0, reign{}
+		m.link, m.died, m.reign = link{}, true, reign{}
 	case s.info != nil:
+		if m.died {
+			m.trail, m.died = trail{}, false
+		}
+		m.trail.see(s.at, s.info.ReplOffset)
 		m.link.see(s.at, s.info)
 		m.reign.see(s.info)
 	}
@@ -134,7 +136,14 @@ func (m *monitor) isFresh() bool {
 func (m *monitor) lastOffset() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.offset
+	return m.trail.last()
+}
+
+// dueOffset is how far the node's stream was behindAfter before it last answered; 0 when that is not known.
+func (m *monitor) dueOffset() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.trail.due()
 }
 
 // fresh is the last look when it is not older than age, or a new one.

@@ -127,13 +127,16 @@ func addressesOfReplicas(table cluster.Table) []string {
 }
 
 // copies are the replicas of this node, which is dead, that had followed it to its end. One that may not have been sent
-// yet what was written last counts only where it is nowhere else: an append-only file has it.
+// yet what was written last, or that lacks what was written before that, counts only where it is nowhere else: an
+// append-only file has it.
 func (a *Agent) copies(ctx context.Context, died saved) []peer {
 	self, _ := died.table.Self()
+	due := a.node.dueOffset()
 	found := slices.DeleteFunc(a.peers.ask(ctx, addressesOfReplicas(died.table)), func(p peer) bool {
 		s := p.Status
 		follows := s.Role == roleReplica && cluster.NodeID(s.PrimaryID) == self.ID
-		return s.Stopping || !follows || !s.Synced || s.Fresh && died.hasLog
+		lacks := s.Fresh || s.ReplOffset < due
+		return s.Stopping || !follows || !s.Synced || lacks && died.hasLog
 	})
 	slices.SortStableFunc(found, func(x, y peer) int { return cmp.Compare(y.Status.ReplOffset, x.Status.ReplOffset) })
 	return found

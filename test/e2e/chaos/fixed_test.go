@@ -70,7 +70,29 @@ func TestFaults_WithVolumes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("Fault44_PrimaryCutFromItsReplica", func(t *testing.T) { cutFromReplica(t, w) })
 	finish(t, w)
+}
+
+// cutFromReplica parts the node of a primary from that of its replica for so long that kernels send on their connections
+// only long after it is over. The replica is in sync soon all the same.
+func cutFromReplica(t *testing.T, w *World) {
+	const hold, soonAgain = 30 * time.Second, 12 * time.Second // the kernels' next try is 51 s after the first
+	primary, err := w.Victim(t.Context(), Draw{Shard: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica, err := w.Victim(t.Context(), Draw{Shard: 2, Replica: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(host string) int { return int(host[len(host)-1] - '0') }
+	further := (number(replica.Pod.Host) - number(primary.Pod.Host) + Nodes) % Nodes
+	t.Logf("%s is on %s, and %s on %s", primary.Pod.Name, primary.Pod.Host, replica.Pod.Name, replica.Pod.Host)
+	r := suffer(t, w, Draw{Kind: "cut-between-two", Shard: 2, Beyond: further, Hold: hold})
+	if r.WaitGap < hold || r.WaitGap > hold+soonAgain {
+		t.Errorf("no replica acknowledged a write for %s, with the network cut for %s", r.WaitGap, hold)
+	}
 }
 
 // leaseLost is longer than an operator may go without renewing its Lease.

@@ -32,6 +32,7 @@ func (w *World) Finish(ctx context.Context, s *Summary) {
 	lost, err := w.Plain.LostKeys(ctx)
 	s.Lost = len(lost)
 	s.fault("read back what was written", err)
+	s.fault("I3", w.uncharged(lost))
 	lost, err = w.Waiting.LostKeys(ctx)
 	s.LostWaiting = len(lost)
 	s.fault("read back what was written", err)
@@ -45,6 +46,18 @@ func (w *World) Finish(ctx context.Context, s *Summary) {
 	if err != nil {
 		s.Wrong = append(s.Wrong, err)
 	}
+}
+
+// uncharged is nil when every write that is lost at the end was lost when a fault was counted: one that was there then
+// has been lost since, and no fault may cost what was written long before it.
+func (w *World) uncharged(lost []witness.LostWriteError) error {
+	late := slices.DeleteFunc(slices.Clone(lost), func(l witness.LostWriteError) bool { return w.charged[l.Key] })
+	if len(late) == 0 {
+		return nil
+	}
+	slices.SortFunc(late, func(x, y witness.LostWriteError) int { return x.At.Compare(y.At) })
+	return fmt.Errorf("%d acknowledged writes are lost that were there after the fault that they were written in: %w, to %w",
+		len(late), late[0], late[len(late)-1])
 }
 
 // inspect is nil when nothing is where it must not be: keys at a node that does not own their slot (I2), and passwords

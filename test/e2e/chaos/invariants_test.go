@@ -1,12 +1,12 @@
 package chaos
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redisoperator/redis-operator/test/e2e/witness"
 )
@@ -106,7 +106,7 @@ func TestEachLog(t *testing.T) {
 // in TestHistory of package witness.
 func TestCharge(t *testing.T) {
 	t.Parallel()
-	lost := func(n int) []error { return slices.Repeat([]error{errors.New("gone")}, n) }
+	lost := func(n int) []witness.LostWriteError { return slices.Repeat([]witness.LostWriteError{{Key: "k"}}, n) }
 	for name, c := range map[string]struct{ plain, waiting, most, wrong int }{
 		"nothing":                         {most: 300},
 		"as much as may be":               {plain: 300, most: 300},
@@ -118,6 +118,29 @@ func TestCharge(t *testing.T) {
 		r := Result{}.charge(lost(c.plain), lost(c.waiting), c.most)
 		if len(r.Wrong) != c.wrong || r.Lost != c.plain || r.LostWaiting != c.waiting {
 			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// What a fault has been charged with is known; what goes after that is a loss that no fault accounts for.
+func TestUncharged(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2026, 11, 23, 20, 33, 55, 0, time.UTC)
+	lost := []witness.LostWriteError{
+		{Key: "c", At: begin.Add(39 * time.Second)}, {Key: "a", At: begin}, {Key: "b", At: begin.Add(time.Second)},
+	}
+	w := World{charged: map[string]bool{"a": true, "b": true, "c": true}}
+	if err := w.uncharged(lost); err != nil {
+		t.Errorf("all of it was counted, and yet: %v", err)
+	}
+	w.charged = map[string]bool{"a": true}
+	err := w.uncharged(lost)
+	if err == nil {
+		t.Fatal("two writes went after they had been counted, and nobody says so")
+	}
+	for _, want := range []string{"2 acknowledged writes", "20:33:56.000", "20:34:34.000"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
 		}
 	}
 }

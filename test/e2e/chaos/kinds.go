@@ -16,6 +16,8 @@ type Kind struct {
 	Costs time.Duration
 	// Alone says that a copy is destroyed by it: another fault at the same time may take the other copy.
 	Alone bool
+	// Parts says that a copy gets nothing while it lasts.
+	Parts bool
 	// Volumes says that it is only for clusters with volumes: all copies go at once.
 	Volumes bool
 
@@ -57,7 +59,7 @@ func Kinds() []Kind {
 		{Name: "power-off", Holds: seconds(10, 25, 40), Bound: patience, Costs: lag, Alone: true, inject: onNode("off", "on")},
 		{Name: "cut-from-control-plane", Holds: seconds(5, 20), Bound: patience, Costs: lag, Alone: true, inject: onNode("isolate", "join")},
 		{Name: "cut-from-peers", Holds: seconds(5, 20, 40), Bound: patience, Costs: nodeTimeout + 2*lag, Alone: true, inject: cutFromPeers},
-		{Name: "cut-between-two", Holds: seconds(5, 20, 40), Bound: patience, Costs: lag, inject: cutBetweenTwo},
+		{Name: "cut-between-two", Holds: seconds(5, 20, 40), Bound: patience, Costs: lag, Parts: true, inject: cutBetweenTwo},
 		{Name: "disk-full", Holds: seconds(10, 20), Bound: patience, Costs: lag, Volumes: true, inject: onNode("fill", "unfill")},
 		{Name: "stop-redis", Holds: seconds(5, 20, 60), Bound: patience, Costs: lag, inject: stopRedis},
 		{Name: "drain", Holds: seconds(5, 15), Bound: patience, Costs: lag, Alone: true, inject: drain},

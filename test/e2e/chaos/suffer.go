@@ -36,6 +36,9 @@ func (w *World) Suffer(ctx context.Context, d Draw) Result {
 	pause(ctx, d.Rest)
 	w.allow(d.Hold + k.Bound)
 	w.costs += k.Costs
+	if d.AtOnce && k.Parts {
+		w.costs += d.Hold // the next fault may take the primary before its replica has got what it lacks
+	}
 	before := w.Refusals()
 	w.Plain.Gap()
 	w.Waiting.Gap()
@@ -86,13 +89,17 @@ func (w *World) breakAndMend(ctx context.Context, k Kind, d Draw) error {
 // wholeFor is how long all must have been whole: what has just been broken may not show yet.
 const wholeFor = 1500 * time.Millisecond
 
-// AwaitWhole waits until the observer sees every node whole, and the operator says so too.
+// AwaitWhole waits until the observer sees every node whole, the operator says so too, and every shard's replica
+// acknowledges what is written: a link that is up may be dead.
 func (w *World) AwaitWhole(ctx context.Context, within time.Duration) error {
 	since := time.Now()
 	return await(ctx, within, "whole again", func(ctx context.Context) error {
 		err := w.Observer.Last().Whole(Pods)
 		if err == nil {
 			err = w.Cluster.IsReady(ctx)
+		}
+		if err == nil {
+			err = served(w.Waiting)
 		}
 		if err != nil {
 			since = time.Now()
@@ -106,8 +113,10 @@ func (w *World) AwaitWhole(ctx context.Context, within time.Duration) error {
 }
 
 // Served is nil when every shard's writer has just had a write acknowledged.
-func (w *World) Served(context.Context) error {
-	if silence := w.Plain.Silence(); silence > servedWithin {
+func (w *World) Served(context.Context) error { return served(w.Plain) }
+
+func served(writers *witness.Traffic) error {
+	if silence := writers.Silence(); silence > servedWithin {
 		return fmt.Errorf("a writer has waited for %s", silence.Round(time.Millisecond))
 	}
 	return nil
@@ -136,12 +145,15 @@ func (r Result) count(ctx context.Context, w *World, k Kind) Result {
 	}
 	most := int(w.costs.Seconds()) * w.load.Plain * Shards
 	w.costs = 0
+	for _, l := range plain {
+		w.charged[l.Key] = true
+	}
 	return r.charge(plain, waiting, most)
 }
 
 // charge notes what was lost, and what of it must not be: anything that a replica had acknowledged, and more than so many
 // writes of those who do not wait for one.
-func (r Result) charge(plain, waiting []error, most int) Result {
+func (r Result) charge(plain, waiting []witness.LostWriteError, most int) Result {
 	r.Lost, r.LostWaiting = len(plain), len(waiting)
 	if r.LostWaiting > 0 {
 		r.Wrong = append(r.Wrong, fmt.Errorf("I3: %s: %d writes that a replica had acknowledged are lost: %w",

@@ -29,7 +29,8 @@ type World struct {
 	load    Load
 	lab     string // lab.sh
 	allowed time.Duration
-	costs   time.Duration // of faults whose losses were not counted yet
+	costs   time.Duration   // of faults whose losses were not counted yet
+	charged map[string]bool // keys of plain writers whose loss was counted at a fault
 }
 
 // Load is how many writes a second each shard gets: of the writer that takes OK for an answer, and of the other.
@@ -50,7 +51,7 @@ const (
 
 // New starts writers and an observer on a cluster. They end with the context.
 func New(ctx context.Context, c *framework.Cluster, load Load, log func(string, ...any)) (*World, error) {
-	w := &World{Cluster: c, Log: log, load: load, lab: os.Getenv("LAB")}
+	w := &World{Cluster: c, Log: log, load: load, lab: os.Getenv("LAB"), charged: map[string]bool{}}
 	if w.lab == "" {
 		return nil, errors.New("LAB is not set: `make e2e` sets it to the lab's lab.sh, which breaks things")
 	}

@@ -239,14 +239,17 @@ func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err e
 	if p.hasData, err = g.tendLog(ctx, p, found); err != nil {
 		return "", "", err
 	}
-	switch {
+	switch copies, older := g.newerThanVolume(p, found); {
 	case self.Slots.IsEmpty():
 	case !p.hasData:
 		if lost, err = g.yield(ctx, table, found); lost != "" {
 			lost = g.lossOf(lost, p.conf)
 		}
-	case g.isOlder(table, found):
-		err = g.yieldOlder(ctx, table, found)
+	case older:
+		err = g.yieldOlder(ctx, table, found, copies)
+	}
+	if err == nil {
+		err = g.dropUnfinished(p.conf)
 	}
 	if err != nil {
 		return "", "", err

@@ -65,14 +65,38 @@ func (a *Agent) changeRecord(fn func(*record)) {
 	}
 }
 
-// yieldOlder keeps a primary from starting in front of a replica that has what its own volume had, and has lost: one
-// that was restored from a snapshot. It waits until the replica has taken over. One that has gone meanwhile is not
+// newerCopies tells who has more than this node's volume.
+type newerCopies struct {
+	among func(found map[cluster.NodeID]peer) map[cluster.NodeID]peer
+	// gone says that there is no such copy, by the word of all who could have one.
+	gone func(found map[cluster.NodeID]peer) bool
+}
+
+// newerThanVolume says who has what this node's volume had, and has lost; false when nobody is known to.
+func (g *gate) newerThanVolume(p past, found map[cluster.NodeID]peer) (newerCopies, bool) {
+	if from := g.copiedFrom(p.conf); from != "" {
+		n := copyAt(from)
+		return n, !n.gone(found)
+	}
+	self, _ := p.table.Self()
+	mark := g.state.read().Mark
+	n := newerCopies{
+		among: func(found map[cluster.NodeID]peer) map[cluster.NodeID]peer { return newer(found, self.ID, mark) },
+		gone:  func(found map[cluster.NodeID]peer) bool { return allAnswered(p.table, found) },
+	}
+	choice := nextCopy(p.table, n.among(found))
+	return n, choice.verdict == copyReady || choice.verdict == copyNotYet
+}
+
+// yieldOlder keeps a primary from starting in front of a node that has more than its own volume: one that was restored
+// from a snapshot, or was not written to. It waits until the other has taken over. One that has gone meanwhile is not
 // waited for longer than an empty primary would.
-func (g *gate) yieldOlder(ctx context.Context, table cluster.Table, found map[cluster.NodeID]peer) error {
+func (g *gate) yieldOlder(
+	ctx context.Context, table cluster.Table, found map[cluster.NodeID]peer, copies newerCopies,
+) error {
 	self, _ := table.Self()
-	seen := g.clock.Now()
-	for mark := g.state.read().Mark; ; {
-		choice := nextCopy(table, newer(found, self.ID, mark))
+	for seen := g.clock.Now(); ; {
+		choice := nextCopy(table, copies.among(found))
 		name := choice.peer.Status.PodName
 		switch choice.verdict {
 		case copyInCharge:
@@ -87,11 +111,11 @@ func (g *gate) yieldOlder(ctx context.Context, table cluster.Table, found map[cl
 			g.wait("%s has a newer copy of the data than the volume, and does not run yet", name)
 		case copyNone:
 			why := g.awaited(ctx, table, found, seen.Add(g.opts.lostBound))
-			if allAnswered(table, found) || why == "" {
+			if copies.gone(found) || why == "" {
 				g.note("the volume is older than a copy that has been lost")
 				return nil
 			}
-			g.wait("a replica has a newer copy of the data than the volume, and does not answer%s", why)
+			g.wait("a node has a newer copy of the data than the volume, and does not follow this one, or answer%s", why)
 		}
 		if choice.verdict != copyNone {
 			seen = g.clock.Now()
@@ -116,11 +140,4 @@ func newer(found map[cluster.NodeID]peer, self cluster.NodeID, mark int64) map[c
 		}
 	}
 	return all
-}
-
-// isOlder says whether a replica that can be asked has a newer copy than the volume.
-func (g *gate) isOlder(table cluster.Table, found map[cluster.NodeID]peer) bool {
-	self, _ := table.Self()
-	choice := nextCopy(table, newer(found, self.ID, g.state.read().Mark))
-	return choice.verdict == copyReady || choice.verdict == copyNotYet
 }

@@ -188,6 +188,7 @@ func (a *Agent) remember(ctx context.Context, look snapshot) {
 		}
 		a.remembered = look.at
 		r.NodeID = id
+		rememberCopy(r, look.info)
 		r.StaleSnapshot = cmp.Or(stale, r.StaleSnapshot)
 		a.rememberFiles(r, worth, conf)
 	})

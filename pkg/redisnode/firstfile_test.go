@@ -12,7 +12,7 @@ import (
 
 // slowFile has a server take so long for every key that it writes to a file that its first append-only file is not
 // complete in any test.
-const slowFile = "rdb-key-save-delay 100000\n"
+const slowFile = "rdb-key-save-delay 40000\n"
 
 // withoutFile is a shard whose replica has copied everything from its primary, has not written it to its append-only
 // file yet, and has taken over from it: what is on its volume is of before that copy.

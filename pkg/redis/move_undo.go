@@ -296,8 +296,7 @@ func (c *slotCopy) restoreWords(p *packet, i int, value keyCopy) {
 	p.word(value.dump)
 }
 
-// restoreInPipeline is for Valkey, which may not be given SETSLOT in a script or a transaction. It holds back what
-// follows a SETSLOT until its replicas have it, and then works on all of it in one go.
+// restoreInPipeline is for Valkey, which may not be given SETSLOT in a script or a transaction.
 func (c *slotCopy) restoreInPipeline(ctx context.Context) error {
 	slots := []cluster.Slot{c.slot}
 	p := &packet{}
@@ -308,7 +307,7 @@ func (c *slotCopy) restoreInPipeline(ctx context.Context) error {
 		c.restoreWords(p, i, value)
 		p.word("ABSTTL")
 	}
-	got, err := c.p.from.ctl.exchange(ctx, c.within(), p)
+	got, err := c.p.from.whole(ctx, c.within(), p)
 	if err != nil {
 		return failed("restore", c.p.from.Endpoint, err)
 	}

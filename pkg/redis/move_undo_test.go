@@ -2,9 +2,12 @@ package redis_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +56,57 @@ func TestUndoMoves(t *testing.T) {
 			has(t, c.Servers[0], keys, "v")
 		})
 	}
+}
+
+// TestUndoMoves_InOneGo has clients read all the time what is taken back. At the source they find it, or are sent on.
+// With TLS what a server has read of a connection is not what has come.
+func TestUndoMoves_InOneGo(t *testing.T) {
+	t.Parallel()
+	for _, engine := range redistest.Engines(t) {
+		t.Run(engine.Name, func(t *testing.T) {
+			t.Parallel()
+			c := redistest.FormSteady(t, 3, 0, redistest.Options{Engine: engine, TLS: redistest.NewCertificates(t)})
+			slots := c.Owned(t, 0).Take(10)
+			keys, value := keysIn(slots, 30), noise(1, 10000) // of each slot more than a server reads in one go
+			set(t, c, keys, value)
+			open(t, c, 0, 1, slices.Collect(slots.All())...)
+			for slot := range slots.All() {
+				migrateAll(t, c, 0, 1, slot)
+			}
+			var (
+				readers sync.WaitGroup
+				done    atomic.Bool
+			)
+			for reader := range 4 {
+				readers.Go(func() {
+					for i := reader; !done.Load(); i++ {
+						key := keys[i*7%len(keys)]
+						if got, err := c.Servers[0].Do(t.Context(), "GET", key); err == nil && got != value {
+							t.Errorf("%s is %.20q", key, got)
+							return
+						}
+					}
+				})
+			}
+			moves := []redis.SlotMove{{From: c.End(t, 0), To: c.End(t, 1), Slots: slots}}
+			moved, err := c.Clients.UndoMoves(t.Context(), moves, classic)
+			done.Store(true)
+			readers.Wait()
+			if err != nil || moved[0].Slots != slots {
+				t.Errorf("taken back were %s, %v", moved[0].Slots, err)
+			}
+			has(t, c.Servers[0], keys, value)
+		})
+	}
+}
+
+// noise is a text that no server can make shorter.
+func noise(seed uint64, size int) string {
+	random, text := rand.New(rand.NewPCG(seed, 0)), make([]byte, size)
+	for i := range text {
+		text[i] = byte('!' + random.IntN('~'-'!'))
+	}
+	return string(text)
 }
 
 // TestUndoMoves_Owned leaves slots that the target owns to it.

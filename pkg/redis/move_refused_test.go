@@ -298,6 +298,16 @@ func migrate(tb testing.TB, c *redistest.Cluster, from, to int, key string, opti
 	}
 }
 
+// migrateAll moves the keys that a slot has at this moment.
+func migrateAll(tb testing.TB, c *redistest.Cluster, from, to int, slot cluster.Slot) {
+	tb.Helper()
+	var keys []string
+	c.Servers[from].List(tb, &keys, "CLUSTER", "GETKEYSINSLOT", strconv.Itoa(int(slot)), "1000")
+	target := c.Servers[to]
+	words := []string{target.IP, strconv.Itoa(target.Port), "", "0", "1000", "KEYS"}
+	c.Servers[from].MustDo(tb, "MIGRATE", append(words, keys...)...)
+}
+
 // TestMoveSlots_Budget begins nothing that there is no time for, and leaves nothing open.
 func TestMoveSlots_Budget(t *testing.T) {
 	c := redistest.FormSteady(t, 3, 0, redistest.Options{})

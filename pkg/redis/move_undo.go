@@ -63,19 +63,21 @@ func (m *mover) takeBack(ctx context.Context, move SlotMove) (Moved, error) {
 // Keys cannot simply be migrated back: while the source sends clients to the target for keys that it has not, it
 // sends those there, too, that bring them; and once it does not, clients find nothing of what is not back yet. So
 // the target takes no more for a moment (clients go back and forth until it is over), and the source gets all that
-// the target has of the slot and serves it alone, in one go.
+// the target has of the slot and serves it alone, in one go. From then on the target takes in nobody, not even those
+// whom the source has sent there before.
 func (p *pair) undo(ctx context.Context, slots []cluster.Slot) ([]cluster.Slot, error) {
 	if len(slots) == 0 {
 		return nil, nil
 	}
 	whole, full, err := p.freeze(ctx, slots)
-	for _, slot := range full {
+	for some := range slices.Chunk(full, p.to.dropping().together()) {
 		if err != nil {
 			break
 		}
-		if err = p.take(ctx, slot); err == nil {
-			whole = append(whole, slot)
-		}
+		var taken []*slotCopy
+		taken, err = p.takeEach(ctx, some)
+		dropped, left := p.drop(ctx, taken)
+		whole, err = append(whole, dropped...), errors.Join(err, left)
 	}
 	for _, slot := range whole {
 		delete(p.open, slot)
@@ -105,38 +107,44 @@ func (p *pair) freeze(ctx context.Context, slots []cluster.Slot) (whole, full []
 	return whole, full, nil
 }
 
-// take takes back a slot that the target has keys of and has open.
-func (p *pair) take(ctx context.Context, slot cluster.Slot) error {
+// takeEach takes back slots that the target has keys of and has open, as far as it comes.
+func (p *pair) takeEach(ctx context.Context, slots []cluster.Slot) ([]*slotCopy, error) {
+	var taken []*slotCopy
+	for _, slot := range slots {
+		c, err := p.take(ctx, slot)
+		if err != nil {
+			return taken, err
+		}
+		taken = append(taken, c)
+	}
+	return taken, nil
+}
+
+// take has the source serve a slot alone that the target has keys of and has open. There it is closed afterwards, and
+// the keys are still there.
+func (p *pair) take(ctx context.Context, slot cluster.Slot) (*slotCopy, error) {
 	for range mostTakes {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
 		c, err := p.copySlot(ctx, slot)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		frozen, err := c.freeze(ctx)
 		if err == nil && frozen {
 			err = c.restore(ctx)
 		}
-		// Open again, also to delete what is there.
-		err = errors.Join(err, p.to.set(ctx, setSlots{[]cluster.Slot{slot}, "IMPORTING", p.from.ID}))
-		if err == nil && frozen {
-			err = c.unlink(ctx)
-		}
 		c.close()
-		if err != nil {
-			return err
+		if err == nil && frozen {
+			return c, nil
 		}
-		if !frozen {
-			continue
-		}
-		// A client may have come in between, who had been sent there before.
-		if _, full, err := p.freeze(ctx, []cluster.Slot{slot}); err != nil || len(full) == 0 {
-			return err
+		// The source still sends clients there. Or, when it has not answered, the mark says where the keys are.
+		if err = errors.Join(err, p.to.set(ctx, marks(c))); err != nil {
+			return nil, err
 		}
 	}
-	return failed("take slots back from", p.to.Endpoint, errorf(ErrKeysLeft, "clients keep writing to slot %d", slot))
+	return nil, failed("take slots back from", p.to.Endpoint, errorf(ErrKeysLeft, "clients keep writing to slot %d", slot))
 }
 
 // slotCopy is all that the target has of a slot.
@@ -221,6 +229,9 @@ func (c *slotCopy) freeze(ctx context.Context) (bool, error) {
 	if err != nil || c.torn || counts[0] != int64(c.keys.len()) {
 		return false, err
 	}
+	if err = c.p.to.oneDatabase(ctx); err != nil { // what is not seen is not taken, but dropped
+		return false, err
+	}
 	for _, w := range c.watches {
 		// With nothing in it: a server that is full takes no command into a transaction.
 		p := &packet{}
@@ -296,8 +307,7 @@ func (c *slotCopy) restoreWords(p *packet, i int, value keyCopy) {
 	p.word(value.dump)
 }
 
-// restoreInPipeline is for Valkey, which may not be given SETSLOT in a script or a transaction. It holds back what
-// follows a SETSLOT until its replicas have it, and then works on all of it in one go.
+// restoreInPipeline is for Valkey, which may not be given SETSLOT in a script or a transaction.
 func (c *slotCopy) restoreInPipeline(ctx context.Context) error {
 	slots := []cluster.Slot{c.slot}
 	p := &packet{}
@@ -308,7 +318,7 @@ func (c *slotCopy) restoreInPipeline(ctx context.Context) error {
 		c.restoreWords(p, i, value)
 		p.word("ABSTTL")
 	}
-	got, err := c.p.from.ctl.exchange(ctx, c.within(), p)
+	got, err := c.p.from.whole(ctx, c.within(), p)
 	if err != nil {
 		return failed("restore", c.p.from.Endpoint, err)
 	}
@@ -332,22 +342,7 @@ func (c *slotCopy) count(busy int64) {
 	c.p.backKeys += int64(len(c.values))
 	c.p.backBytes += c.bytes
 	c.p.moved.Conflicts += busy
-}
-
-// unlink deletes what was read at the target, which is at the source now.
-func (c *slotCopy) unlink(ctx context.Context) error {
-	p := &packet{}
-	for i := range c.keys.len() {
-		p.add("ASKING")
-		p.begin(2)
-		p.word("UNLINK")
-		p.raw(c.keys.words(i, i+1))
-	}
-	if p.count == 0 {
-		return nil
-	}
-	_, err := c.p.to.ctl.ask(ctx, "unlink", p)
-	return err
+	c.values = nil // they are of no more use, and it may have to wait with others
 }
 
 func (c *slotCopy) close() {

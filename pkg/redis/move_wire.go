@@ -20,6 +20,7 @@ type wire struct {
 	conn net.Conn // nil: not connected
 	raw  net.Conn // the socket below
 	read *bufio.Reader
+	sent int64 // bytes, since it was connected
 }
 
 // wireBuffer holds the keys of a whole window.
@@ -46,7 +47,7 @@ func (w *wire) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.conn, w.raw, w.read = conn, transport.raw, bufio.NewReaderSize(conn, wireBuffer)
+	w.conn, w.raw, w.read, w.sent = conn, transport.raw, bufio.NewReaderSize(conn, wireBuffer), 0
 	if w.ep.Credentials == (Credentials{}) {
 		return nil
 	}
@@ -71,6 +72,7 @@ func (w *wire) talk(deadline time.Time, p *packet) (*answers, error) {
 	if _, err := w.conn.Write(p.buf); err != nil {
 		return nil, err
 	}
+	w.sent += int64(len(p.buf))
 	got := &answers{want: p.count}
 	return got, got.read(w.read)
 }

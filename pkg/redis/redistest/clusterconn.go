@@ -22,6 +22,7 @@ type clusterConn struct {
 	conns   map[string]*nodeConn
 	owners  map[cluster.Slot]string // as far as it was told
 	last    *nodeConn               // that answered
+	dawdle  func()                  // before it follows an ASK
 }
 
 // patient is how long a client tries one command.
@@ -65,6 +66,7 @@ func (c *clusterConn) do(ctx context.Context, t *Traffic, args ...string) (strin
 		case code == "ASK":
 			t.redirs.Add(1)
 			addr, asking = to, true
+			c.dawdle()
 		case code == "TRYAGAIN":
 			time.Sleep(time.Millisecond)
 		case errors.Is(err, errNotSent), code == "CLUSTERDOWN", code == "LOADING", code == "MASTERDOWN", code == "READONLY":

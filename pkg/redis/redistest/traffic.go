@@ -26,6 +26,10 @@ type TrafficOptions struct {
 	Lenient bool
 	// NoCounters leaves INCR out: a server that has not got a key yet begins to count anew.
 	NoCounters bool
+	// Tags are hash tags that the keys share, to have many of them in a few slots.
+	Tags []string
+	// Late is how long at most a client takes to follow an ASK, as on a machine that has other things to do.
+	Late time.Duration
 }
 
 // Traffic is clients that write to a cluster and follow its redirects. They remember what was acknowledged.
@@ -69,14 +73,31 @@ func StartTraffic(tb testing.TB, servers []*Server, opts TrafficOptions) *Traffi
 			t: t, id: i, opts: opts, rand: rand.New(rand.NewPCG(opts.Seed, uint64(i))), //nolint:gosec // small; a test
 			conn: newClusterConn(servers),
 		}
+		w.conn.dawdle = w.dawdle
 		for k := range opts.Keys {
-			w.keys = append(w.keys, record{name: fmt.Sprintf("%sw%d:%d", opts.Prefix, i, k), counter: k%8 == 0 && !opts.NoCounters})
+			w.keys = append(w.keys, record{name: w.name(k), counter: k%8 == 0 && !opts.NoCounters})
 		}
 		t.workers = append(t.workers, w)
 		t.done.Go(func() error { return w.run(ctx) })
 	}
 	tb.Cleanup(t.Stop)
 	return t
+}
+
+// name is that of one of the worker's keys.
+func (w *worker) name(k int) string {
+	name := fmt.Sprintf("%sw%d:%d", w.opts.Prefix, w.id, k)
+	if tags := w.opts.Tags; len(tags) > 0 {
+		name += "{" + tags[k%len(tags)] + "}"
+	}
+	return name
+}
+
+// dawdle is what lies between being sent somewhere and going there.
+func (w *worker) dawdle() {
+	if w.opts.Late > 0 {
+		time.Sleep(time.Duration(w.rand.Int64N(int64(w.opts.Late))))
+	}
 }
 
 // Stop ends the clients.

@@ -29,6 +29,9 @@ func (a *Agent) takeByConsent(
 	if err != nil {
 		return a.takeByVote(ctx, r, info, err)
 	}
+	if err = a.keepsUp(ctx, at.Status.ReplOffset); err != nil {
+		return nil, err
+	}
 	claims := a.claims(ctx, info.Table, at.ID())
 	if info, err = a.hear(ctx, r, info, claims); err != nil {
 		return nil, err
@@ -119,6 +122,15 @@ func (a *Agent) findPrimary(ctx context.Context, table cluster.Table, id cluster
 		err = fmt.Errorf("node %q is at %s, not %s", s.NodeID, primary.Addr.IP, id.Short())
 	}
 	return peer{IP: primary.Addr.IP, Status: s}, err
+}
+
+// keepsUp is nil when the node soon has what its primary had just now: the primary does not stand still for a replica
+// that gets nothing, whose link may be up and dead, or that is far behind.
+func (a *Agent) keepsUp(ctx context.Context, offset int64) error {
+	ctx, cancel := context.WithTimeout(ctx, behindAfter)
+	defer cancel()
+	_, err := a.catchUp(ctx, offset)
+	return err
 }
 
 // catchUp waits until the node, a replica, has its primary's stream of writes up to an offset.

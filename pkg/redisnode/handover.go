@@ -50,10 +50,6 @@ func (a *Agent) giveRole(ctx context.Context) string {
 			return "no replica is in sync: stopping without one"
 		}
 		for _, to := range replicas {
-			if lacks := a.node.dueOffset() - to.Status.ReplOffset; lacks > 0 {
-				last = fmt.Sprintf("%s lacks %d bytes of what was written more than a second ago", to.Status.PodName, lacks)
-				continue // it would be waited for with writes held
-			}
 			err := a.peers.promote(ctx, to, self.ID, agent.PromoteManual, nil)
 			if err != nil {
 				last = fmt.Sprintf("%s does not take over: %v", to.Status.PodName, err)

@@ -50,8 +50,10 @@ func (n *moveNode) look(ctx context.Context) error {
 }
 
 // isValkey says that the node tells every other of a new owner by itself, once for all slots of a pipeline, and
-// that its replicas are told of marks, too.
-func (n *moveNode) isValkey() bool { return strings.HasPrefix(n.Version, "valkey") }
+// that its replicas are told of marks, too: Valkey 8 and later. 7.2 is Redis by another name.
+func (n *moveNode) isValkey() bool {
+	return strings.HasPrefix(n.Version, "valkey ") && !strings.HasPrefix(n.Version, "valkey 7.")
+}
 
 // holdsBack says that SETSLOT waits for replicas.
 func (n *moveNode) holdsBack() bool {

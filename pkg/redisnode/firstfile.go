@@ -1,6 +1,7 @@
 package redisnode
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,6 +31,22 @@ func (g *gate) copiedFrom(conf string) cluster.NodeID {
 		return ""
 	}
 	return g.state.read().CopyOf
+}
+
+// awaitFirstFile waits until redis has finished its first append-only file, if it is at that.
+func (a *Agent) awaitFirstFile(ctx context.Context) error {
+	conf, err := os.ReadFile(filepath.Join(a.opts.ConfigDir, confFile))
+	if err != nil {
+		return err
+	}
+	for {
+		if _, err := os.Stat(a.gate.unfinished(string(conf))); err != nil {
+			return nil //nolint:nilerr // it is not there
+		}
+		if err := pause(ctx, a.opts.Clock, handOverInterval); err != nil {
+			return fmt.Errorf("the first append-only file is not finished: %w", err)
+		}
+	}
 }
 
 // dropUnfinished forgets that a file was not finished: the next start is to tell of the time after this one.

@@ -50,6 +50,19 @@ func TestFault29_FirstFileNotWritten(t *testing.T) {
 	}
 }
 
+// TestFirstFile_StopWaitsForIt stops such a primary as a kubelet does: redis passes over SIGTERM until its file is finished,
+// and it is sent once.
+func TestFirstFile_StopWaitsForIt(t *testing.T) {
+	_, pods := withoutFile(t)
+	copied := pods[3]
+	t.Log(copied.remove())
+	copied.mu.Lock()
+	defer copied.mu.Unlock()
+	if log := copied.log.String(); !strings.Contains(log, "ready to exit") {
+		t.Errorf("it did not end by itself:\n%s", tail(log, 10))
+	}
+}
+
 // TestFirstFile_FormerPrimaryGone does the same when nobody has the former primary's copy any more: it starts with what its
 // volume has, and says so.
 func TestFirstFile_FormerPrimaryGone(t *testing.T) {

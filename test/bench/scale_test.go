@@ -21,7 +21,7 @@ const (
 // scalePods are what two masters more take, and scaleAtOnce is how many of them the operator starts at the same time.
 const (
 	scalePods   = 4
-	scaleAtOnce = 2
+	scaleAtOnce = 1
 )
 
 // TestScale takes a cluster from three masters to five, back, to eight and back, in a lab of three nodes, beside a

@@ -23,14 +23,18 @@ func (g *gate) unfinished(conf string) string {
 
 // copiedFrom is the node whose data this one had copied, and had not written to its volume when its redis ended; ""
 // when its volume has what it had.
-func (g *gate) copiedFrom(conf string) cluster.NodeID {
+func (g *gate) copiedFrom(conf string) (cluster.NodeID, error) {
 	if !appendsOnly(conf) {
-		return ""
+		return "", nil
 	}
-	if _, err := os.Stat(g.unfinished(conf)); err != nil {
-		return ""
+	_, err := os.Stat(g.unfinished(conf))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("look for an unfinished append-only file: %w", err)
 	}
-	return g.state.read().CopyOf
+	return g.state.read().CopyOf, nil
 }
 
 // awaitFirstFile waits until redis has finished its first append-only file, if it is at that.

@@ -80,3 +80,14 @@ func TestFirstFile_FormerPrimaryGone(t *testing.T) {
 		t.Error("its next start would take its volume for older again")
 	}
 }
+
+// TestCopiedFrom_Unknown does not take a volume that cannot be looked at for one that has everything.
+func TestCopiedFrom_Unknown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "appendonlydir"), nil, 0o600))
+	g := &gate{opts: &Options{DataDir: dir}}
+	if from, err := g.copiedFrom(onDisk); err == nil {
+		t.Errorf("it was copied from %q, and its directory is none", from)
+	}
+}

@@ -239,7 +239,9 @@ func (g *gate) rejoin(ctx context.Context, p past) (repaired, lost string, err e
 	if p.hasData, err = g.tendLog(ctx, p, found); err != nil {
 		return "", "", err
 	}
-	switch copies, older := g.newerThanVolume(p, found); {
+	copies, older, err := g.newerThanVolume(p, found)
+	switch {
+	case err != nil:
 	case self.Slots.IsEmpty():
 	case !p.hasData:
 		if lost, err = g.yield(ctx, table, found); lost != "" {

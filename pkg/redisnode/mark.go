@@ -73,10 +73,14 @@ type newerCopies struct {
 }
 
 // newerThanVolume says who has what this node's volume had, and has lost; false when nobody is known to.
-func (g *gate) newerThanVolume(p past, found map[cluster.NodeID]peer) (newerCopies, bool) {
-	if from := g.copiedFrom(p.conf); from != "" {
+func (g *gate) newerThanVolume(p past, found map[cluster.NodeID]peer) (newerCopies, bool, error) {
+	from, err := g.copiedFrom(p.conf)
+	if err != nil {
+		return newerCopies{}, false, err
+	}
+	if from != "" {
 		n := copyAt(from)
-		return n, !n.gone(found)
+		return n, !n.gone(found), nil
 	}
 	self, _ := p.table.Self()
 	mark := g.state.read().Mark
@@ -85,7 +89,7 @@ func (g *gate) newerThanVolume(p past, found map[cluster.NodeID]peer) (newerCopi
 		gone:  func(found map[cluster.NodeID]peer) bool { return allAnswered(p.table, found) },
 	}
 	choice := nextCopy(p.table, n.among(found))
-	return n, choice.verdict == copyReady || choice.verdict == copyNotYet
+	return n, choice.verdict == copyReady || choice.verdict == copyNotYet, nil
 }
 
 // yieldOlder keeps a primary from starting in front of a node that has more than its own volume: one that was restored

@@ -2,11 +2,6 @@ package redis
 
 import "context"
 
-// MoveAtomic is moveAtomic for tests with servers.
-func (c *Clients) MoveAtomic(ctx context.Context, moves []SlotMove, o MoveOptions) ([]Moved, error) {
-	return c.moveAtomic(ctx, moves, o)
-}
-
 // AtomicPair is atomicPair for tests with servers.
 func AtomicPair(from, to MoveEnd) bool { return atomicPair(from, to) }
 

@@ -86,7 +86,7 @@ func power(t *testing.T, b *breakage) {
 		w.Plain.Gap()
 		begin := time.Now()
 		on := off(t, w, host)
-		time.Sleep(2 * time.Second) // it takes a moment to be missed, and longer to be replaced
+		missed(t, w)
 		framework.Eventually(t, time.Minute, "every shard takes writes", w.Served)
 		gaps = append(gaps, w.Plain.Gap().Length)
 		t.Logf("power %d: %s off: longest gap %s, writes after %s", i+1, host, gaps[i], time.Since(begin))
@@ -100,6 +100,17 @@ func power(t *testing.T, b *breakage) {
 	})
 	b.add(faultRow{what: "the node declared gone (taint out-of-service): whole again on the others", times: elsewhere})
 	b.end(t, w)
+}
+
+// missed waits until a writer has noticed that a node is off. It takes a moment, and longer to be replaced.
+func missed(t *testing.T, w *chaos.World) {
+	t.Helper()
+	framework.Eventually(t, nodeTimeout, "a writer misses the node", func(ctx context.Context) error {
+		if w.Served(ctx) == nil {
+			return errors.New("every shard takes writes")
+		}
+		return nil
+	})
 }
 
 // apart waits until every primary is back on a node of its own: two of three on one are another case, majority's.
@@ -149,7 +160,7 @@ func majority(t *testing.T, b *breakage) {
 		w.Allow(3 * time.Minute)
 		begin := time.Now()
 		on := off(t, w, host)
-		time.Sleep(2 * time.Second) // it takes a moment to be missed, and longer to be replaced
+		missed(t, w)
 		err := eventually(t.Context(), 2*time.Minute, w.Served)
 		times = append(times, time.Since(begin))
 		t.Logf("majority %d: %s off with two primaries of three: served after %s", i+1, host, times[i])

@@ -12,10 +12,12 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisoperator/redis-operator/test/e2e/chaos"
 	"github.com/redisoperator/redis-operator/test/e2e/framework"
+	"github.com/redisoperator/redis-operator/test/e2e/witness"
 )
 
 // faultRounds is how often each fault is made: $FAULT_ROUNDS, or as often as is asked.
@@ -180,34 +182,63 @@ func lostForGood(t *testing.T, b *breakage) {
 	for range b.rounds {
 		c.Write(t, 1000)
 		begin := time.Now()
-		if err := b.env.Kube.CoreV1().Pods(ns).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second) // the status is of before for a moment
-		framework.Eventually(t, 2*time.Minute, "the cluster is there again", func(ctx context.Context) error {
-			look, err := c.Witness().Look(ctx)
-			if err == nil {
-				err = look.Whole(chaos.Pods)
-			}
-			if err == nil {
-				err = c.IsReady(ctx)
-			}
-			return err
-		})
+		loseAll(t, c)
 		times = append(times, time.Since(begin))
-		events, err := b.env.Kube.CoreV1().Events(ns).List(t.Context(), metav1.ListOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range events.Items {
-			if e := &events.Items[i]; e.Reason == "DataLost" && e.LastTimestamp.After(begin.Add(-time.Second)) {
-				told++
-				break
-			}
+		if lossTold(t, c, begin) {
+			told++
 		}
 	}
 	b.add(faultRow{what: "all pods deleted at once, no volumes: the same shards again, empty", times: times})
 	b.note("without volumes: an event DataLost told of %d of %d", told, b.rounds)
+}
+
+// loseAll deletes all pods at once, and waits until others are a whole cluster.
+func loseAll(t *testing.T, c *framework.Cluster) {
+	t.Helper()
+	former, err := c.Witness().Pods(t.Context())
+	if err == nil {
+		err = c.Kube.CoreV1().Pods(c.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	framework.Eventually(t, 2*time.Minute, "the cluster is there again", func(ctx context.Context) error {
+		err := gone(ctx, c.Witness(), former)
+		if err != nil {
+			return err
+		}
+		look, err := c.Witness().Look(ctx)
+		if err == nil {
+			err = look.Whole(chaos.Pods)
+		}
+		if err == nil {
+			err = c.IsReady(ctx)
+		}
+		return err
+	})
+}
+
+// lossTold says that an event has told of lost data since.
+func lossTold(t *testing.T, c *framework.Cluster, since time.Time) bool {
+	t.Helper()
+	events, err := c.Kube.CoreV1().Events(c.Namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
+		return e.Reason == "DataLost" && e.LastTimestamp.After(since.Add(-time.Second)) // it has no fractions
+	})
+}
+
+// gone is nil once none of these pods is there any more: what Redis and the status say until then is of them.
+func gone(ctx context.Context, c *witness.Cluster, former []witness.Pod) error {
+	now, err := c.Pods(ctx)
+	for _, p := range now {
+		if slices.ContainsFunc(former, func(f witness.Pod) bool { return f.UID == p.UID }) {
+			return fmt.Errorf("%s is still the former pod", p.Name)
+		}
+	}
+	return err
 }
 
 // end checks what can only be checked at the end.

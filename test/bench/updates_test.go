@@ -156,9 +156,6 @@ func onePod(t *testing.T, b *breakage, w *chaos.World) time.Duration {
 		if err := pods.Delete(t.Context(), victim.Pod.Name, metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		framework.Eventually(t, time.Minute, victim.Pod.Name+" is gone", func(ctx context.Context) error {
-			return gone(ctx, w.Cluster.Witness(), []witness.Pod{victim.Pod})
-		})
 		if err := w.AwaitWhole(t.Context(), time.Minute); err != nil {
 			t.Fatal(err)
 		}
